@@ -1,0 +1,49 @@
+// Counter-based randomness: a number is a function of what it is for, never of when it was drawn.
+//
+// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011). The key is a hash of seed, purpose
+// and path; the counter is (index, element). Order of execution, number of threads and prefetching cannot change
+// a result, and resuming needs indices instead of generator states.
+//
+//   Rng dropout = Rng(seed).fork("dropout").fork("blocks.3.mlp");
+//   float u = dropout.uniform(step, element);
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+namespace trainer {
+
+class Rng {
+ public:
+  explicit Rng(uint64_t seed = 0);
+
+  /// An independent generator for a purpose, a path or an epoch.
+  Rng fork(std::string_view name) const;
+  Rng fork(uint64_t number) const;
+
+  /// Four 32-bit words: Philox4x32-10 of counter (index, block) under this key.
+  std::array<uint32_t, 4> block(uint64_t index, uint64_t block) const;
+
+  /// Word `element` of sequence `index`: word element % 4 of block element / 4.
+  uint32_t bits(uint64_t index, uint64_t element) const { return block(index, element / 4)[element % 4]; }
+  /// Uniform in [0, 1) with 24 bits.
+  float uniform(uint64_t index, uint64_t element) const {
+    return static_cast<float>(bits(index, element) >> 8) * 0x1.0p-24F;
+  }
+  /// Uniform in [0, bound) without bias that matters (64-bit multiply-shift); bound > 0.
+  uint64_t below(uint64_t bound, uint64_t index, uint64_t element) const;
+  /// Standard normal (Box-Muller on two 32-bit words; elements 2k and 2k+1 share their words).
+  float normal(uint64_t index, uint64_t element) const;
+
+  /// A permutation of 0..n-1 (Fisher-Yates).
+  std::vector<int64_t> permutation(int64_t n) const;
+
+  uint64_t key() const { return key_; }
+
+ private:
+  uint64_t key_;
+};
+
+}  // namespace trainer

@@ -1,0 +1,63 @@
+// Registry: components by name. One .cpp defines a component and registers it; nothing else knows its type.
+//
+//   namespace { const bool sgd = optimizers().add<Sgd>("sgd"); }                            // in lib/optim/sgd.cpp
+//   auto optimizer = optimizers().make("sgd", config.group("TRAIN.OPTIMIZER"), parameters);
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/base/error.h"
+#include "lib/base/text.h"
+#include "lib/config/config.h"
+
+namespace trainer {
+
+/// Components that share Base and are made from a T::Config and Args. T needs
+///   struct Config { ...; void fields(config::Fields&); };     and     T(const Config&, Args...).
+/// Each T's fields are declared into the static configuration tree at `group` when it is added.
+template <class Base, class... Args>
+class Registry {
+ public:
+  /// `kind` is for messages ("optimizer"); `group` is where the components' keys live ("TRAIN.OPTIMIZER").
+  Registry(std::string kind, std::string group) : kind_(std::move(kind)), group_(std::move(group)) {}
+
+  /// Registers T under `name`; `preset` holds values that have no key (a model family's depths) or that a name implies.
+  /// A second component of the same name throws.
+  template <class T>
+  bool add(std::string name, typename T::Config preset = {}) {
+    config::declare(group_, typename T::Config{});
+    Make make = [preset](const config::Node& group, Args... args) -> std::unique_ptr<Base> {
+      return std::make_unique<T>(config::bind(group, preset), std::forward<Args>(args)...);
+    };
+    check(entries_.emplace(name, std::move(make)).second, "{} '{}' is registered twice", kind_, name);
+    return true;
+  }
+
+  bool has(std::string_view name) const { return entries_.contains(name); }
+
+  /// Binds the component's Config from `group` and constructs it. Throws Error(Exit::usage) with near names if there is no such name.
+  std::unique_ptr<Base> make(std::string_view name, const config::Node& group, Args... args) const {
+    const auto entry = entries_.find(name);
+    if (entry == entries_.end()) fail(Exit::usage, "unknown {} '{}'{}", kind_, name, did_you_mean(name, names()));
+    return entry->second(group, std::forward<Args>(args)...);
+  }
+
+  std::vector<std::string> names() const {
+    std::vector<std::string> all;
+    for (const auto& [name, make] : entries_) all.push_back(name);
+    return all;
+  }
+  const std::string& group() const { return group_; }
+
+ private:
+  using Make = std::function<std::unique_ptr<Base>(const config::Node&, Args...)>;
+  std::string kind_, group_;
+  std::map<std::string, Make, std::less<>> entries_;
+};
+
+}  // namespace trainer

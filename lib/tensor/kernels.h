@@ -1,0 +1,52 @@
+// Kernel tables: each op is a type, each device kind fills one slot of it.
+//
+//   struct Relu {                                  // lib/ops: declares the op
+//     static constexpr std::string_view name = "relu";
+//     using Fn = void(const Tensor& x, Tensor& y);
+//   };
+//   static const bool relu = Kernels<Relu>::add(Device::Kind::cpu, [](const Tensor& x, Tensor& y) {...});   // a backend
+//   Kernels<Relu>::on(x.device())(x, y);           // dispatch
+#pragma once
+
+#include <array>
+#include <string_view>
+
+#include "lib/tensor/device.h"
+#include "lib/tensor/tensor.h"
+
+namespace trainer {
+
+namespace detail {
+[[noreturn]] void throw_no_kernel(std::string_view op, Device);
+[[noreturn]] void throw_second_kernel(std::string_view op, Device::Kind);
+}  // namespace detail
+
+template <class Op>
+class Kernels {
+ public:
+  using Fn = typename Op::Fn;
+
+  /// Fills the slot of a device kind. A second kernel for the same slot throws.
+  static bool add(Device::Kind kind, Fn* fn) {
+    Fn*& slot = slots_[static_cast<size_t>(kind)];
+    if (slot != nullptr) detail::throw_second_kernel(Op::name, kind);
+    slot = fn;
+    return true;
+  }
+  /// The kernel of a device. Throws naming op and device if there is none: nothing falls back silently.
+  static Fn& on(Device device) {
+    Fn* fn = slots_[static_cast<size_t>(device.kind)];
+    if (fn == nullptr) [[unlikely]]
+      detail::throw_no_kernel(Op::name, device);
+    return *fn;
+  }
+  static bool has(Device::Kind kind) { return slots_[static_cast<size_t>(kind)] != nullptr; }
+
+ private:
+  static inline std::array<Fn*, Device::kinds> slots_{};
+};
+
+/// For a kernel that meets a dtype it does not handle.
+[[noreturn]] void throw_unsupported(std::string_view op, DType, Device);
+
+}  // namespace trainer

@@ -1,0 +1,21 @@
+# Every library the project stands on; all are packages of the distribution (see scripts/dependencies).
+find_package(Threads REQUIRED)
+find_package(OpenMP REQUIRED COMPONENTS CXX)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(dnnl REQUIRED CONFIG)
+find_package(HWY CONFIG)
+if(NOT TARGET hwy::hwy)
+  find_package(PkgConfig REQUIRED)
+  pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
+  add_library(hwy::hwy ALIAS PkgConfig::HWY)
+endif()
+if(NOT TARGET yaml-cpp::yaml-cpp)   # yaml-cpp < 0.8 exports the plain name
+  add_library(yaml-cpp::yaml-cpp ALIAS yaml-cpp)
+endif()
+if(TRAINER_TESTS)
+  find_package(Catch2 REQUIRED)     # v2 and v3; tests/catch.h hides the difference
+endif()
