@@ -1,0 +1,47 @@
+// 2-D convolution (cross-correlation, as in torch.nn.functional.conv2d), channels last.
+//
+//   x [N, H, W, C], w [O, KH, KW, C/groups], bias [O] or none  ->  y [N, OH, OW, O]
+//   OH = (H + 2 padding - dilation (KH - 1) - 1) / stride + 1, rounded down; OW likewise.
+#pragma once
+
+#include "lib/tensor/kernels.h"
+
+namespace trainer::ops {
+
+/// A value per spatial axis; one number stands for both.
+struct Pair {
+  int64_t h = 0, w = 0;
+  constexpr Pair(int64_t both) : h(both), w(both) {}  // NOLINT: `.stride = 2`
+  constexpr Pair(int64_t h_, int64_t w_) : h(h_), w(w_) {}
+  bool operator==(const Pair&) const = default;
+};
+
+struct Conv2dArgs {
+  Pair stride = 1, padding = 0, dilation = 1;
+  int64_t groups = 1;
+  bool operator==(const Conv2dArgs&) const = default;
+};
+
+struct Conv2d {
+  static constexpr std::string_view name = "conv2d";
+  using Fn = void(const Tensor& x, const Tensor& w, const Tensor& bias, const Conv2dArgs&, Tensor& y);
+};
+struct Conv2dBackwardData {
+  static constexpr std::string_view name = "conv2d_backward_data";
+  using Fn = void(const Tensor& dy, const Tensor& w, const Conv2dArgs&, Tensor& dx);
+};
+struct Conv2dBackwardWeight {
+  static constexpr std::string_view name = "conv2d_backward_weight";
+  using Fn = void(const Tensor& dy, const Tensor& x, const Conv2dArgs&, Tensor& dw, Tensor& dbias);
+};
+
+/// The shape of y. Throws if x, w and args do not fit together.
+Shape conv2d_shape(const Shape& x, const Shape& w, const Conv2dArgs&);
+
+Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& bias = {}, const Conv2dArgs& = {});
+/// Writes dx (the shape of x).
+void conv2d_backward_data(const Tensor& dy, const Tensor& w, const Conv2dArgs&, Tensor& dx);
+/// Writes dw and, if it is defined, dbias.
+void conv2d_backward_weight(const Tensor& dy, const Tensor& x, const Conv2dArgs&, Tensor& dw, Tensor& dbias);
+
+}  // namespace trainer::ops

@@ -1,0 +1,54 @@
+// Elementwise ops. Shapes are equal: there is no broadcasting.
+#pragma once
+
+#include "lib/tensor/kernels.h"
+
+namespace trainer::ops {
+
+struct Relu {
+  static constexpr std::string_view name = "relu";
+  using Fn = void(const Tensor& x, Tensor& y);
+};
+struct ReluBackward {
+  static constexpr std::string_view name = "relu_backward";
+  using Fn = void(const Tensor& dy, const Tensor& y, Tensor& dx);
+};
+struct Add {
+  static constexpr std::string_view name = "add";
+  using Fn = void(const Tensor& a, const Tensor& b, Tensor& y);
+};
+struct Scale {
+  static constexpr std::string_view name = "scale";
+  using Fn = void(const Tensor& x, double factor, Tensor& y);
+};
+struct Cast {
+  static constexpr std::string_view name = "cast";
+  using Fn = void(const Tensor& x, Tensor& y);
+};
+
+/// Dropout by counter: element e of the tensor (or its row, the first axis, if per_row: stochastic depth) is kept if
+/// Philox(key; index, first + e) >= p, and then scaled by 1 / (1 - p). Nothing is saved: backward applies the same mask to dy.
+struct DropoutArgs {
+  double p = 0.5;
+  uint64_t key = 0;    ///< Rng::key() of seed, purpose and layer path
+  uint64_t index = 0;  ///< optimizer step
+  int64_t first = 0;   ///< position of this tensor's first element (row) in the step's whole batch
+  bool per_row = false;
+};
+struct Dropout {
+  static constexpr std::string_view name = "dropout";
+  using Fn = void(const Tensor& x, const DropoutArgs&, Tensor& y);
+};
+
+Tensor relu(const Tensor& x);
+/// dx = dy where y > 0, else 0.
+void relu_backward(const Tensor& dy, const Tensor& y, Tensor& dx);
+Tensor add(const Tensor& a, const Tensor& b);
+/// a += b.
+void add_into(Tensor& a, const Tensor& b);
+Tensor scale(const Tensor& x, double factor);
+/// Rounds to nearest even.
+Tensor cast(const Tensor& x, DType);
+Tensor dropout(const Tensor& x, const DropoutArgs&);
+
+}  // namespace trainer::ops

@@ -1,0 +1,66 @@
+// Ops over arenas: flat f32 vectors that hold all parameters, gradients or moments of a model (lib/optim/parameters.h).
+//
+// A step's scalars live in a `control` tensor in the device's memory, so that a captured step can change them: f64 [3].
+#pragma once
+
+#include <span>
+
+#include "lib/tensor/kernels.h"
+
+namespace trainer::ops {
+
+/// Positions in a control tensor.
+struct Control {
+  static constexpr int lr = 0;          ///< learning rate
+  static constexpr int multiplier = 1;  ///< applied to every gradient first: unscaling, clipping
+  static constexpr int step = 2;        ///< number of this update, from 1 (Adam's t)
+  static constexpr int size = 3;
+};
+
+/// Elements [begin, end) of an arena that share a learning-rate factor and a weight decay: a group, or one parameter.
+struct Segment {
+  int64_t begin = 0, end = 0;
+  double lr_factor = 1, weight_decay = 0;
+};
+
+/// p -= lr (g' + momentum m if nesterov else m), m = momentum m + g', g' = multiplier g + weight_decay p (torch.optim.SGD).
+struct SgdArgs {
+  double momentum = 0.9;
+  bool nesterov = true;
+};
+struct SgdStep {
+  static constexpr std::string_view name = "sgd_step";
+  using Fn = void(const Tensor& control, std::span<const Segment>, const SgdArgs&, const Tensor& gradient, Tensor& parameter,
+                  Tensor& momentum);
+};
+
+/// Adam with decoupled weight decay (Loshchilov and Hutter, 2019), as torch.optim.AdamW computes it.
+struct AdamWArgs {
+  double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
+};
+struct AdamWStep {
+  static constexpr std::string_view name = "adamw_step";
+  using Fn = void(const Tensor& control, std::span<const Segment>, const AdamWArgs&, const Tensor& gradient, Tensor& parameter,
+                  Tensor& exp_avg, Tensor& exp_avg_sq);
+};
+
+struct SumOfSquares {
+  static constexpr std::string_view name = "sum_of_squares";
+  using Fn = void(const Tensor& x, Tensor& sum);
+};
+struct ClipMultiplier {
+  static constexpr std::string_view name = "clip_multiplier";
+  using Fn = void(const Tensor& sum_of_squares, double max_norm, Tensor& control);
+};
+
+/// `momentum` may be undefined if args.momentum is 0.
+void sgd_step(const Tensor& control, std::span<const Segment>, const SgdArgs&, const Tensor& gradient, Tensor& parameter,
+              Tensor& momentum);
+void adamw_step(const Tensor& control, std::span<const Segment>, const AdamWArgs&, const Tensor& gradient, Tensor& parameter,
+                Tensor& exp_avg, Tensor& exp_avg_sq);
+/// Rank 0, f64; summed in fixed chunks, so the result does not depend on the number of threads. Not finite if any element is not.
+Tensor sum_of_squares(const Tensor& x);
+/// multiplier *= min(1, max_norm / (multiplier sqrt(sum_of_squares) + 1e-6)) (torch.nn.utils.clip_grad_norm_).
+void clip_multiplier(const Tensor& sum_of_squares, double max_norm, Tensor& control);
+
+}  // namespace trainer::ops

@@ -1,0 +1,29 @@
+// Linear layers.
+//
+//   x [..., I], w [O, I], bias [O] or none  ->  y [..., O] = x w^T + bias
+#pragma once
+
+#include "lib/tensor/kernels.h"
+
+namespace trainer::ops {
+
+struct Linear {
+  static constexpr std::string_view name = "linear";
+  using Fn = void(const Tensor& x, const Tensor& w, const Tensor& bias, Tensor& y);
+};
+struct LinearBackwardData {
+  static constexpr std::string_view name = "linear_backward_data";
+  using Fn = void(const Tensor& dy, const Tensor& w, Tensor& dx);
+};
+struct LinearBackwardWeight {
+  static constexpr std::string_view name = "linear_backward_weight";
+  using Fn = void(const Tensor& dy, const Tensor& x, Tensor& dw, Tensor& dbias);
+};
+
+Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias = {});
+/// Writes dx [..., I] = dy w.
+void linear_backward_data(const Tensor& dy, const Tensor& w, Tensor& dx);
+/// Writes dw [O, I] = dy^T x and, if it is defined, dbias [O] = column sums of dy.
+void linear_backward_weight(const Tensor& dy, const Tensor& x, Tensor& dw, Tensor& dbias);
+
+}  // namespace trainer::ops
