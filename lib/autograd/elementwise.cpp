@@ -1,0 +1,42 @@
+#include "lib/autograd/elementwise.h"
+
+#include "lib/ops/layout.h"
+
+namespace trainer::autograd {
+
+Var relu(const Var& x) {
+  const Tensor y = ops::relu(x.value());
+  return record(y, {&x}, [y](Grads& g) { ops::relu_backward(g.dy(), y, g[0]); });
+}
+
+Var add(const Var& a, const Var& b) {
+  return record(ops::add(a.value(), b.value()), {&a, &b}, [](Grads& g) {
+    g.pass(0, g.dy());
+    g.pass(1, g.dy());
+  });
+}
+
+Var dropout(const Var& x, const ops::DropoutArgs& args) {
+  return record(ops::dropout(x.value(), args), {&x}, [args](Grads& g) { g.pass(0, ops::dropout(g.dy(), args)); });
+}
+
+Var view(const Var& x, const Shape& shape) {
+  return record(x.value().view(shape), {&x}, [from = x.shape()](Grads& g) { g.pass(0, g.dy().view(from)); });
+}
+
+Var flatten(const Var& x) {
+  const Shape& shape = x.shape();
+  const int64_t rows = shape[0];
+  if (shape.rank() <= 2) return x;
+  Tensor y = ops::to_channels_first(x.value()).view({rows, -1});
+  const Shape channels_first = [&] {
+    Shape s = shape;
+    s[1] = shape.back();
+    for (int i = 2; i < shape.rank(); ++i) s[i] = shape[i - 1];
+    return s;
+  }();
+  return record(std::move(y), {&x},
+                [channels_first](Grads& g) { g.pass(0, ops::to_channels_last(g.dy().view(channels_first))); });
+}
+
+}  // namespace trainer::autograd

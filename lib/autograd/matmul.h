@@ -1,0 +1,11 @@
+// Differentiable lib/ops/matmul.h.
+#pragma once
+
+#include "lib/autograd/var.h"
+
+namespace trainer::autograd {
+
+/// x [..., I], w [O, I], bias [O] or none -> [..., O].
+Var linear(const Var& x, const Var& w, const Var& bias = {});
+
+}  // namespace trainer::autograd

@@ -1,0 +1,197 @@
+#include "lib/autograd/var.h"
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "lib/ops/elementwise.h"
+
+namespace trainer {
+namespace {
+
+thread_local bool recording = true;
+std::atomic<uint64_t> next_id{1};
+std::atomic<uint64_t> next_sweep{1};
+
+/// Free lists of node memory, by size in units of 64 bytes. Per thread, so they need no lock.
+class NodeMemory {
+ public:
+  static constexpr size_t unit = 64, classes = 64;
+  void* take(size_t bytes) {
+    auto& list = free_.at((bytes + unit - 1) / unit);
+    if (list.empty()) return ::operator new((bytes + unit - 1) / unit * unit);
+    void* p = list.back();
+    list.pop_back();
+    return p;
+  }
+  void give_back(void* p, size_t bytes) { free_[(bytes + unit - 1) / unit].push_back(p); }
+
+ private:
+  std::array<std::vector<void*>, classes> free_;
+};
+/// Never destroyed: a Var with static lifetime may release its node after this thread's locals are gone.
+NodeMemory& memory() {
+  thread_local auto* lists = new NodeMemory;
+  return *lists;
+}
+
+}  // namespace
+
+bool grad_enabled() { return recording; }
+NoGrad::NoGrad() : before_(std::exchange(recording, false)) {}
+NoGrad::~NoGrad() { recording = before_; }
+
+// ---- NodePtr, Node
+
+NodePtr::NodePtr(const NodePtr& o) : node_(o.node_) {
+  if (node_ != nullptr) node_->references_.fetch_add(1, std::memory_order_relaxed);
+}
+NodePtr::~NodePtr() {
+  if (node_ != nullptr && node_->references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete node_;
+}
+
+Node::Node(const Tensor& output, std::initializer_list<const Var*> inputs)
+    : id_(next_id.fetch_add(1, std::memory_order_relaxed)),
+      shape_(output.shape()),
+      dtype_(output.dtype()),
+      device_(output.device()) {
+  check(inputs.size() <= max_inputs, "record: an op has at most {} differentiable inputs", int{max_inputs});
+  for (const Var* v : inputs) input_[inputs_++] = v->node();
+}
+
+void* Node::operator new(size_t bytes) { return memory().take(bytes); }
+void Node::operator delete(void* p, size_t bytes) { memory().give_back(p, bytes); }
+
+void Node::run(Grads&) {}
+
+/// Memory for a gradient that is about to be written whole.
+Tensor Node::destination() {
+  if (leaf_ && fresh_ && gradient_.defined()) return gradient_;
+  return Tensor::empty(shape_, dtype_, device_);
+}
+
+/// Takes a gradient in: moved if it is the first, added otherwise. Memory that somebody else sees is never written.
+void Node::receive(Tensor gradient) {
+  check(gradient.shape() == shape_ && gradient.dtype() == dtype_, "backward: the gradient of {} {} came as {}",
+        name_of(dtype_), shape_, describe(gradient));
+  const bool first = leaf_ ? std::exchange(fresh_, false) : !gradient_.defined();
+  if (first) {
+    if (leaf_ && gradient_.defined()) {  // a leaf keeps its memory
+      if (gradient.raw() != gradient_.raw()) gradient_.copy_from(gradient);
+    } else if (leaf_ && !gradient.storage().unique()) {
+      gradient_ = gradient.clone();
+    } else {
+      gradient_ = std::move(gradient);
+    }
+  } else if (leaf_ || gradient_.storage().unique()) {
+    ops::add_into(gradient_, gradient);
+  } else if (gradient.storage().unique()) {
+    ops::add_into(gradient, gradient_);
+    gradient_ = std::move(gradient);
+  } else {
+    gradient_ = ops::add(gradient_, gradient);
+  }
+}
+
+// ---- Grads
+
+Tensor& Grads::operator[](int input) {
+  Tensor& slot = slot_[input];
+  if (!slot.defined() && wants(input)) slot = node_.input_[input]->destination();
+  return slot;
+}
+
+void Grads::pass(int input, Tensor gradient) {
+  if (wants(input)) slot_[input] = std::move(gradient);
+}
+
+void Grads::deliver() {
+  dy_ = Tensor();
+  for (int i = 0; i < node_.inputs_; ++i) {
+    if (!wants(i)) continue;
+    check(slot_[i].defined(), "backward: an op left the gradient of its input {} unwritten", i);
+    node_.input_[i]->receive(std::move(slot_[i]));
+  }
+}
+
+// ---- Var
+
+Var::Var(Tensor value, bool requires_grad) : value_(std::move(value)) {
+  if (!requires_grad) return;
+  check(is_floating(value_.dtype()), "a {} tensor has no gradient", name_of(value_.dtype()));
+  node_ = NodePtr(new Node(value_, {}));
+  node_->leaf_ = true;
+}
+
+Tensor Var::grad() const {
+  check(node_ && node_->leaf_, "grad(): only leaves that require a gradient keep one");
+  return node_->fresh_ ? Tensor() : node_->gradient_;
+}
+
+void Var::zero_grad() const {
+  if (node_ && node_->leaf_) node_->fresh_ = true;
+}
+
+void Var::rebase(Tensor value, Tensor gradient) {
+  check(!node_ || node_->leaf_, "rebase: only a leaf can be moved");
+  value_ = std::move(value);
+  if (!node_) return;
+  node_->gradient_ = std::move(gradient);
+  node_->fresh_ = true;
+}
+
+/// One backward pass: the ops that the root depends on, latest first.
+struct Node::Sweep {
+  static thread_local std::vector<Node*> order, open;
+  static thread_local std::vector<NodePtr> held;
+
+  static void collect(Node* root) {
+    const uint64_t sweep = next_sweep.fetch_add(1, std::memory_order_relaxed);
+    order.clear();
+    open.clear();
+    open.push_back(root);
+    root->sweep_ = sweep;
+    while (!open.empty()) {
+      Node* node = open.back();
+      open.pop_back();
+      if (node->leaf_) continue;
+      check(!node->done_, "backward: this graph has been walked already and its saved tensors are gone");
+      order.push_back(node);
+      for (int i = 0; i < node->inputs_; ++i) {
+        Node* input = node->input_[i].get();
+        if (input == nullptr || input->sweep_ == sweep) continue;
+        input->sweep_ = sweep;
+        open.push_back(input);
+      }
+    }
+    std::sort(order.begin(), order.end(), [](const Node* a, const Node* b) { return a->id_ > b->id_; });
+  }
+
+  static void run() {
+    for (Node* node : order) {
+      Grads grads(*node, std::move(node->gradient_));
+      node->gradient_ = Tensor();
+      node->run(grads);
+      node->done_ = true;
+      grads.deliver();
+    }
+    // Edges are cut only now, and all at once: nodes keep their inputs alive, and releasing a deep graph must not recurse.
+    for (Node* node : order) {
+      for (int i = 0; i < node->inputs_; ++i) held.push_back(std::move(node->input_[i]));
+    }
+    held.clear();
+  }
+};
+thread_local std::vector<Node*> Node::Sweep::order, Node::Sweep::open;
+thread_local std::vector<NodePtr> Node::Sweep::held;
+
+void Var::backward(const Tensor& seed) const {
+  check(static_cast<bool>(node_), "backward: nothing here requires a gradient");
+  check(value_.numel() == 1, "backward starts from a scalar, not from {}", shape());
+  const NoGrad no_grad;
+  Node::Sweep::collect(node_.get());
+  node_->receive(seed.defined() ? seed.view(shape()) : Tensor::full(shape(), 1, value_.dtype(), value_.device()));
+  Node::Sweep::run();
+}
+
+}  // namespace trainer
