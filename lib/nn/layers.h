@@ -1,0 +1,102 @@
+// Layers with parameters or modes, named as in torch.nn, whose defaults and initialisation they share. Ops without
+// either (ReLU, pooling, flatten) are functions: lib/autograd.
+#pragma once
+
+#include "lib/autograd/norm.h"
+#include "lib/nn/module.h"
+#include "lib/ops/conv.h"
+
+namespace trainer::nn {
+
+struct Conv2dOptions {
+  ops::Pair kernel = 1, stride = 1, padding = 0, dilation = 1;
+  int64_t groups = 1;
+  bool bias = true;
+  std::optional<Init> init;  ///< weights; default torch's
+};
+
+/// [N, H, W, in] -> [N, OH, OW, out].
+class Conv2d final : public Module {
+ public:
+  Conv2d(int64_t in, int64_t out, const Conv2dOptions& = {});
+  Var forward(const Var& x) override;
+  void visit(Visitor& v) override;
+  std::string description() const override;
+  int64_t macs(const Shape& x, const Shape& y) const override;
+
+ private:
+  Parameter weight_;
+  std::optional<Parameter> bias_;
+  ops::Conv2dArgs args_;
+};
+
+struct LinearOptions {
+  bool bias = true;
+  std::optional<Init> init;       ///< weights; default torch's
+  std::optional<Init> bias_init;  ///< default torch's
+};
+
+/// [..., in] -> [..., out].
+class Linear final : public Module {
+ public:
+  Linear(int64_t in, int64_t out, const LinearOptions& = {});
+  Var forward(const Var& x) override;
+  void visit(Visitor& v) override;
+  std::string description() const override;
+  int64_t macs(const Shape& x, const Shape& y) const override;
+
+ private:
+  Parameter weight_;
+  std::optional<Parameter> bias_;
+};
+
+struct BatchNormOptions {
+  double eps = 1e-5, momentum = 0.1;
+  double gamma = 1;  ///< initial weight; 0 for the last norm of a residual branch (Goyal et al., 2017)
+};
+
+/// Batch normalisation over the last axis (torch.nn.BatchNorm1d/2d): batch statistics while training, running ones otherwise.
+/// A residual addition and a ReLU that follow it are fused.
+class BatchNorm final : public Module {
+ public:
+  explicit BatchNorm(int64_t channels, const BatchNormOptions& = {});
+  Var forward(const Var& x) override { return apply(x, {}, false); }
+  Var relu(const Var& x) { return apply(x, {}, true); }
+  Var add(const Var& x, const Var& residual) { return apply(x, residual, false); }
+  Var add_relu(const Var& x, const Var& residual) { return apply(x, residual, true); }
+  void visit(Visitor& v) override;
+  std::string description() const override;
+
+ private:
+  Var apply(const Var& x, const Var& residual, bool relu);
+  Parameter weight_, bias_;
+  Buffer running_mean_, running_var_, num_batches_tracked_;
+  double eps_, momentum_;
+};
+
+/// Zeroes elements with probability p while training (Srivastava et al., 2014).
+class Dropout final : public Module {
+ public:
+  explicit Dropout(double p);
+  Var forward(const Var& x) override;
+  void visit(Visitor&) override {}
+  std::string description() const override;
+
+ private:
+  double p_;
+};
+
+/// Stochastic depth (Huang et al., 2016): drops a residual branch of whole samples with probability p while training.
+class DropPath final : public Module {
+ public:
+  explicit DropPath(double p);
+  Var forward(const Var& x) override;
+  void visit(Visitor&) override {}
+  std::string description() const override;
+  bool active() const { return training() && p_ > 0; }
+
+ private:
+  double p_;
+};
+
+}  // namespace trainer::nn

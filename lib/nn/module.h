@@ -1,0 +1,151 @@
+// Module: a part of a model. Children, parameters and buffers are plain members; visit() names each of them once, with timm's names.
+//
+//   class Block : public nn::Module {
+//    public:
+//     Var forward(const Var& x) override { return bn1_.relu(conv1_(x)); }
+//     void visit(nn::Visitor& v) override { v("conv1", conv1_), v("bn1", bn1_); }
+//    private:
+//     nn::Conv2d conv1_;
+//     nn::BatchNorm bn1_;
+//   };
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/autograd/var.h"
+#include "lib/nn/init.h"
+
+namespace trainer::nn {
+
+/// How a file stores a tensor that we keep channels last.
+enum class Layout {
+  plain,   ///< the same bytes
+  filter,  ///< convolution weights: [O, KH, KW, I] here, [O, I, KH, KW] in files
+};
+
+/// A trainable tensor, f32 (f64 in gradient checks).
+struct Parameter {
+  Parameter() = default;
+  Parameter(const Shape& shape, Init how, Layout in_files = Layout::plain)
+      : var(Tensor::empty(shape), true), init(how), layout(in_files) {}
+  Var var;
+  Init init;
+  Layout layout = Layout::plain;
+};
+
+/// State that is saved with the model but not trained (running statistics).
+struct Buffer {
+  Tensor value;
+  double initial = 0;
+};
+
+class Module;
+class Observer;
+
+/// Walks a module tree. Paths are joined with dots; list elements are numbered: "layer1.0.conv1.weight".
+class Visitor {
+ public:
+  virtual ~Visitor() = default;
+
+  void operator()(std::string_view name, Parameter& p) { parameter(join(name), p); }
+  void operator()(std::string_view name, Buffer& b) { buffer(join(name), b); }
+  void operator()(std::string_view name, Module& m);
+  template <class M>
+  void operator()(std::string_view name, std::vector<M>& list) {
+    const std::string outer = std::exchange(path_, join(name));
+    for (size_t i = 0; i < list.size(); ++i) (*this)(std::to_string(i), list[i]);
+    path_ = outer;
+  }
+  template <class M>
+  void operator()(std::string_view name, std::unique_ptr<M>& m) {
+    if (m) (*this)(name, *m);
+  }
+  template <class M>
+  void operator()(std::string_view name, std::optional<M>& m) {
+    if (m) (*this)(name, *m);
+  }
+
+ protected:
+  virtual void parameter(const std::string& /*path*/, Parameter&) {}
+  virtual void buffer(const std::string& /*path*/, Buffer&) {}
+  /// Before a module's own members are visited. The root's path is "".
+  virtual void module(const std::string& /*path*/, Module&) {}
+
+ private:
+  friend void walk(Module& root, Visitor& visitor);
+  std::string join(std::string_view name) const { return path_.empty() ? std::string(name) : path_ + "." + std::string(name); }
+  std::string path_;
+};
+
+/// Visits the root and everything below it.
+void walk(Module& root, Visitor& visitor);
+
+/// What a forward pass needs to know beyond its input; one per model, shared by all of its modules (see attach()).
+struct Context {
+  bool training = false;
+  uint64_t seed = 0;
+  uint64_t step = 0;       ///< of the optimizer: masks of dropout are a function of seed, layer path, step and row
+  int64_t first_row = 0;   ///< position of this batch's first sample in the step's whole batch, over ranks and micro-batches
+  Observer* observer = nullptr;
+};
+
+/// Sees every module call (dry runs, per-layer timing).
+class Observer {
+ public:
+  virtual ~Observer() = default;
+  virtual void before(Module&, const Var& x) = 0;
+  virtual void after(Module&, const Var& x, const Var& y) = 0;
+};
+
+class Module {
+ public:
+  Module() = default;
+  Module(Module&&) = default;
+  Module& operator=(Module&&) = default;
+  virtual ~Module() = default;
+
+  virtual Var forward(const Var& x) = 0;
+  virtual void visit(Visitor&) = 0;
+  /// "Conv2d(3, 64, kernel 7, stride 2)": for tables.
+  virtual std::string description() const { return ""; }
+  /// Multiply-accumulates of one call on x that gave y (0 for what does not multiply).
+  virtual int64_t macs(const Shape& /*x*/, const Shape& /*y*/) const { return 0; }
+
+  Var operator()(const Var& x);
+
+  bool training() const { return context_->training; }
+  const Context& context() const { return *context_; }
+  /// "layer1.0.conv1" once attached.
+  const std::string& path() const { return path_; }
+
+ private:
+  friend void attach(Module& root, const Context& context);
+  static const Context detached;
+  const Context* context_ = &detached;
+  std::string path_;
+};
+
+/// Gives every module its path and the context, which has to outlive the model's use.
+void attach(Module& root, const Context& context);
+
+/// All parameters and buffers in the order of visit(), which is the order of use.
+template <class T>
+struct Named {
+  std::string name;
+  T* value;
+};
+std::vector<Named<Parameter>> parameters(Module& root);
+std::vector<Named<Buffer>> buffers(Module& root);
+int64_t count_parameters(Module& root);
+
+/// Fills parameters by their Init (each from seed and path alone) and buffers with their initial value.
+void initialize(Module& root, uint64_t seed);
+
+/// Moves parameters and floating-point buffers to a device.
+void move_to(Module& root, Device);
+
+}  // namespace trainer::nn
