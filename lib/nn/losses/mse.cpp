@@ -1,0 +1,23 @@
+// Mean squared error, for regression. A target [N] meets an output [N, 1].
+#include "lib/autograd/loss.h"
+#include "lib/config/fields.h"
+#include "lib/nn/loss.h"
+
+namespace trainer::nn {
+namespace {
+
+class Mse final : public Loss {
+ public:
+  struct Config {
+    void fields(config::Fields&) {}
+  };
+  explicit Mse(const Config&) {}
+  Var operator()(const Var& output, const Tensor& target) const override {
+    return autograd::mse(output, target.rank() + 1 == output.value().rank() ? target.view(output.shape()) : target);
+  }
+};
+
+const bool registered = losses().add<Mse>("mse");
+
+}  // namespace
+}  // namespace trainer::nn

@@ -1,0 +1,122 @@
+#include "lib/train/build.h"
+
+#include <cmath>
+
+#include "lib/base/log.h"
+#include "lib/checkpoint/weights.h"
+
+namespace trainer::train {
+namespace {
+
+/// Swin's model types: built from a group of their own instead of a name.
+constexpr std::string_view tree_types[] = {"swin", "swinv2", "swin_mlp", "swin_moe"};
+
+void check_type(const std::string& type) {
+  if (type == "auto") return;
+  for (const auto known : tree_types) {
+    check(Exit::usage, type != known, "MODEL.TYPE {}: this model is known but not implemented yet", type);
+  }
+  fail(Exit::usage, "MODEL.TYPE: unknown type '{}' (known: auto, swin, swinv2, swin_mlp, swin_moe)", type);
+}
+
+std::string weights_path(const ModelSettings& s) {
+  if (!s.pretrained.empty() || s.weights_dir.empty()) return s.pretrained;
+  return (fs::path(s.weights_dir) / (s.name + ".safetensors")).string();
+}
+
+}  // namespace
+
+Settings::Settings(const config::Config& c)
+    : run(config::bind<RunSettings>(c.root())),
+      model(config::bind<ModelSettings>(c.group("MODEL"))),
+      train(config::bind<TrainSettings>(c.group("TRAIN"))),
+      data(config::bind<DataSettings>(c.root())),
+      loader(config::bind<data::LoaderConfig>(c.group("DATA"))) {}
+
+Device choose_device(const std::string& key) {
+  const bool cuda = has_backend(Device::Kind::cuda) && backend(Device::Kind::cuda).count() > 0;
+  if (key == "auto") return {cuda ? Device::Kind::cuda : Device::Kind::cpu, 0};
+  const Device device = Device::parse(key);
+  const int count = backend(device.kind).count();
+  check(Exit::usage, device.index < count, "DEVICE {}: there are {} such devices", key, count);
+  return device;
+}
+
+std::string run_path(const Settings& s) {
+  return (fs::path(s.run.output.empty() ? "output" : s.run.output) / s.model.name / s.run.tag).string();
+}
+
+std::shared_ptr<const data::Dataset> build_dataset(const config::Config& config, const Settings& s, data::Split split) {
+  const data::Request request{.split = split,
+                              .num_classes = config.get<int64_t>("MODEL.NUM_CLASSES"),
+                              .channels = s.model.in_chans.value_or(0)};
+  std::shared_ptr<const data::Dataset> dataset = data::datasets().make(s.data.dataset, config.group("DATA"), request);
+  if (dataset->size() > 0 && s.model.in_chans && dataset->spec().input.rank() == 3) {
+    check(Exit::usage, dataset->spec().input.back() == *s.model.in_chans, "MODEL.IN_CHANS is {}, but the data has {} channels",
+          *s.model.in_chans, dataset->spec().input.back());
+  }
+  return dataset;
+}
+
+std::unique_ptr<data::Loader> build_loader(std::shared_ptr<const data::Dataset> dataset, const Settings& s, data::Split split) {
+  const bool training = split == data::Split::train;
+  const data::Sampler sampler({.size = dataset->size(),
+                               .batch_size = s.loader.batch_size,
+                               .shuffle = training && s.loader.shuffle,
+                               .drop_last = training && s.loader.drop_last,
+                               .seed = static_cast<uint64_t>(s.run.seed)});
+  return std::make_unique<data::Loader>(std::move(dataset), sampler, s.loader);
+}
+
+std::unique_ptr<nn::Model> build_model(const config::Config& config, const Settings& s, const Shape& sample, Device device) {
+  check_type(s.model.type);
+  auto model = nn::models().make(s.model.name, config.group("MODEL"), sample);
+  nn::initialize(*model, static_cast<uint64_t>(s.run.seed));
+  if (const std::string weights = weights_path(s.model); !weights.empty()) {
+    checkpoint::load_weights(*model, weights, {.replace_classifier = true});
+    log::info("weights of {}", weights);
+  }
+  nn::move_to(*model, device);
+  return model;
+}
+
+std::unique_ptr<nn::Loss> build_loss(const config::Config& config, const Settings& s, const data::Spec& spec) {
+  const std::string name = s.train.loss != "auto" ? s.train.loss : (spec.is_classification() ? "cross_entropy" : "mse");
+  return nn::losses().make(name, config.group("MODEL"));
+}
+
+LearningRates scaled_rates(const TrainSettings& s, int64_t effective_batch) {
+  const double ratio = static_cast<double>(effective_batch) / static_cast<double>(s.lr_reference_batch);
+  const double factor = s.lr_scaling == "linear" ? ratio : (s.lr_scaling == "sqrt" ? std::sqrt(ratio) : 1.0);
+  return {s.base_lr * factor, s.warmup_lr * factor, s.min_lr * factor};
+}
+
+std::unique_ptr<optim::Schedule> build_schedule(const config::Config& config, const Settings& s, const Plan& plan) {
+  const LearningRates rates = scaled_rates(s.train, plan.effective_batch);
+  return optim::schedules().make(s.train.schedule, config.group("TRAIN.LR_SCHEDULER"),
+                                 optim::ScheduleArgs{.base_lr = rates.base,
+                                                     .warmup_lr = rates.warmup,
+                                                     .min_lr = rates.min,
+                                                     .warmup_steps = s.train.warmup_epochs * plan.steps_per_epoch,
+                                                     .total_steps = plan.epochs * plan.steps_per_epoch,
+                                                     .steps_per_epoch = plan.steps_per_epoch});
+}
+
+Training::Training(const config::Config& config, const Settings& s, std::unique_ptr<data::Loader> training_loader, Device device)
+    : loader(std::move(training_loader)) {
+  const data::Spec& spec = loader->dataset().spec();
+  const TrainerConfig recipe{.epochs = s.train.epochs,
+                             .max_steps = s.train.max_steps,
+                             .accumulation_steps = s.train.accumulation_steps,
+                             .max_nonfinite = s.train.max_nonfinite,
+                             .clip_grad = s.train.clip_grad,
+                             .seed = static_cast<uint64_t>(s.run.seed)};
+  model = build_model(config, s, spec.input, device);
+  loss = build_loss(config, s, spec);
+  parameters = std::make_unique<optim::Parameters>(*model, optim::GroupRules{.weight_decay = s.train.weight_decay});
+  optimizer = optim::optimizers().make(s.train.optimizer, config.group("TRAIN.OPTIMIZER"), *parameters);
+  schedule = build_schedule(config, s, make_plan(recipe, *loader));
+  trainer = std::make_unique<Trainer>(recipe, *model, *loss, *parameters, *optimizer, *schedule, *loader, device);
+}
+
+}  // namespace trainer::train

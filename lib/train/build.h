@@ -1,0 +1,65 @@
+// From a merged configuration to the objects that it names. Nothing here computes; each function builds one thing.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "lib/config/config.h"
+#include "lib/data/loader.h"
+#include "lib/nn/loss.h"
+#include "lib/nn/model.h"
+#include "lib/optim/optimizer.h"
+#include "lib/optim/parameters.h"
+#include "lib/optim/schedule.h"
+#include "lib/train/settings.h"
+#include "lib/train/trainer.h"
+
+namespace trainer::train {
+
+/// The run's own keys, bound.
+struct Settings {
+  explicit Settings(const config::Config&);
+  RunSettings run;
+  ModelSettings model;
+  TrainSettings train;
+  DataSettings data;
+  data::LoaderConfig loader;
+};
+
+/// auto is the first CUDA device where there is one, else the CPU. Throws Error(Exit::usage) if the device is not there.
+Device choose_device(const std::string& key);
+
+/// OUTPUT/MODEL.NAME/TAG.
+std::string run_path(const Settings&);
+
+std::shared_ptr<const data::Dataset> build_dataset(const config::Config&, const Settings&, data::Split);
+/// Training: shuffled as the keys say. Validation: in order, nothing dropped.
+std::unique_ptr<data::Loader> build_loader(std::shared_ptr<const data::Dataset>, const Settings&, data::Split);
+
+/// The model for samples of a shape, initialised from SEED on the host, then from PRETRAINED if that is set, then moved to the device.
+std::unique_ptr<nn::Model> build_model(const config::Config&, const Settings&, const Shape& sample, Device);
+
+/// TRAIN.LOSS; auto follows the data.
+std::unique_ptr<nn::Loss> build_loss(const config::Config&, const Settings&, const data::Spec&);
+
+/// The learning rates of this run after LR_SCALING, and the schedule over `plan`.
+struct LearningRates {
+  double base = 0, warmup = 0, min = 0;
+};
+LearningRates scaled_rates(const TrainSettings&, int64_t effective_batch);
+std::unique_ptr<optim::Schedule> build_schedule(const config::Config&, const Settings&, const Plan&);
+
+/// The parts of a training run, in the order in which they are built. Members refer to earlier ones.
+struct Training {
+  /// `loader` of the training split.
+  Training(const config::Config&, const Settings&, std::unique_ptr<data::Loader> loader, Device);
+  std::unique_ptr<data::Loader> loader;
+  std::unique_ptr<nn::Model> model;
+  std::unique_ptr<nn::Loss> loss;
+  std::unique_ptr<optim::Parameters> parameters;
+  std::unique_ptr<optim::Optimizer> optimizer;
+  std::unique_ptr<optim::Schedule> schedule;
+  std::unique_ptr<Trainer> trainer;
+};
+
+}  // namespace trainer::train

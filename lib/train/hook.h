@@ -1,0 +1,53 @@
+// Hooks watch a run: logging, progress, evaluation, saving. They observe; the training step itself is Trainer::step.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lib/base/error.h"
+
+namespace trainer::train {
+
+/// The shape of the whole run, known before its first step.
+struct Plan {
+  int64_t epochs = 0, steps_per_epoch = 0, total_steps = 0;
+  int64_t effective_batch = 0;  ///< samples of an optimizer step over all ranks and micro-batches
+};
+
+/// One optimizer step. Steps are counted from 1, epochs from 0.
+struct StepReport {
+  int64_t step = 0, epoch = 0;
+  int64_t samples = 0;
+  double loss = 0;  ///< mean over the step's samples
+  double lr = 0;
+  double grad_norm = 0;     ///< before clipping
+  int64_t skipped = 0;      ///< steps so far whose gradient was not finite and which changed nothing
+  double seconds = 0;       ///< of this step, waiting for data included
+  double data_seconds = 0;  ///< of it, waiting for data
+};
+
+/// The result of a pass over the validation data.
+struct Evaluation {
+  int64_t step = 0, epoch = 0;
+  int64_t samples = 0;
+  double loss = 0;
+  std::vector<std::pair<std::string, double>> metrics;  ///< acc1, acc5
+  /// Higher is better: the first metric, or the negative loss where there is none.
+  double score() const { return metrics.empty() ? -loss : metrics.front().second; }
+};
+
+class Trainer;
+
+class Hook {
+ public:
+  virtual ~Hook() = default;
+  virtual void on_start(Trainer&) {}
+  virtual void on_step(Trainer&, const StepReport&) {}
+  /// After the last step of an epoch, or of the run.
+  virtual void on_epoch_end(Trainer&) {}
+  virtual void on_evaluation(Trainer&, const Evaluation&) {}
+  virtual void on_finish(Trainer&) {}
+};
+
+}  // namespace trainer::train

@@ -1,0 +1,77 @@
+#include "lib/train/hooks/metrics_log.h"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "lib/base/log.h"
+#include "lib/train/trainer.h"
+
+namespace trainer::train {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// JSON has no NaN: a number that is not finite is written as null.
+Json number(double v) { return std::isfinite(v) ? Json(v) : Json(); }
+
+}  // namespace
+
+MetricsHook::MetricsHook(const RunDirectory& run, int64_t print_freq)
+    : file_(run.file("metrics.jsonl")), jsonl_(file_, std::ios::trunc), events_(run.file("tb")), print_freq_(print_freq) {
+  check(Exit::usage, jsonl_.good(), "cannot write {}", file_.string());
+}
+
+void MetricsHook::on_start(Trainer& trainer) {
+  const Plan& plan = trainer.plan();
+  log::info("{} epochs of {} steps, {} samples a step", plan.epochs, plan.steps_per_epoch, plan.effective_batch);
+}
+
+void MetricsHook::on_step(Trainer&, const StepReport& report) {
+  window_.add(report);
+  last_ = report;
+  if (report.step % print_freq_ == 0) flush(report);
+}
+
+void MetricsHook::flush(const StepReport& r) {
+  Json j{{"kind", "train"}, {"step", r.step}, {"epoch", r.epoch}, {"loss", number(window_.loss())}, {"lr", r.lr}};
+  j["samples_per_s"] = std::round(window_.samples_per_second() * 10) / 10;
+  j["grad_norm"] = number(r.grad_norm);
+  j["loss_scale"] = 1.0;
+  if (r.skipped > 0) j["skipped"] = r.skipped;
+  line(j.dump());
+  events_.scalar("train/loss", r.step, window_.loss());
+  events_.scalar("train/lr", r.step, r.lr);
+  events_.scalar("train/grad_norm", r.step, r.grad_norm);
+  events_.scalar("train/samples_per_s", r.step, window_.samples_per_second());
+  log::detail("epoch {} step {}: loss {:.4f}, lr {:.3g}, grad norm {:.3f}, {:.0f} samples/s{}", r.epoch, r.step, window_.loss(), r.lr,
+              r.grad_norm, window_.samples_per_second(),
+              window_.data_share() > 0.1 ? fmt::format(", {:.0f} % of the time waiting for data", 100 * window_.data_share()) : "");
+  window_ = {};
+}
+
+void MetricsHook::on_evaluation(Trainer&, const Evaluation& e) {
+  Json j{{"kind", "eval"}, {"step", e.step}, {"epoch", e.epoch}, {"loss", number(e.loss)}};
+  std::string text;
+  for (const auto& [name, value] : e.metrics) {
+    j[name] = number(value);
+    text += fmt::format(", {} {:.4f}", name, value);
+    events_.scalar("eval/" + name, e.step, value);
+  }
+  j["samples"] = e.samples;
+  line(j.dump());
+  events_.scalar("eval/loss", e.step, e.loss);
+  events_.flush();
+  log::info("epoch {}: validation loss {:.4f}{} ({} samples)", e.epoch, e.loss, text, e.samples);
+}
+
+void MetricsHook::on_finish(Trainer&) {
+  if (!window_.empty()) flush(last_);
+  events_.flush();
+}
+
+void MetricsHook::line(const std::string& json) {
+  jsonl_ << json << std::endl;  // a reader of the file is never behind
+  check(Exit::usage, jsonl_.good(), "cannot write {}: is the disk full?", file_.string());
+}
+
+}  // namespace trainer::train

@@ -1,0 +1,52 @@
+// metrics.jsonl, the log's lines and TensorBoard: three views of the same numbers.
+#pragma once
+
+#include <fstream>
+
+#include "lib/io/events.h"
+#include "lib/train/hook.h"
+#include "lib/train/run_directory.h"
+
+namespace trainer::train {
+
+/// What a line between two prints says: means over the steps since the last one.
+class Window {
+ public:
+  void add(const StepReport& r) {
+    loss_ += r.loss * static_cast<double>(r.samples);
+    samples_ += r.samples;
+    seconds_ += r.seconds;
+    data_seconds_ += r.data_seconds;
+  }
+  double loss() const { return samples_ == 0 ? 0 : loss_ / static_cast<double>(samples_); }
+  double samples_per_second() const { return seconds_ > 0 ? static_cast<double>(samples_) / seconds_ : 0; }
+  double data_share() const { return seconds_ > 0 ? data_seconds_ / seconds_ : 0; }
+  bool empty() const { return samples_ == 0; }
+
+ private:
+  double loss_ = 0, seconds_ = 0, data_seconds_ = 0;
+  int64_t samples_ = 0;
+};
+
+class MetricsHook final : public Hook {
+ public:
+  /// Every `print_freq` optimizer steps a line; evaluations always.
+  MetricsHook(const RunDirectory&, int64_t print_freq);
+  void on_start(Trainer&) override;
+  void on_step(Trainer&, const StepReport&) override;
+  void on_evaluation(Trainer&, const Evaluation&) override;
+  void on_finish(Trainer&) override;
+
+ private:
+  void flush(const StepReport&);
+  void line(const std::string& json);
+
+  fs::path file_;
+  std::ofstream jsonl_;
+  io::EventFile events_;
+  int64_t print_freq_;
+  Window window_;
+  StepReport last_;
+};
+
+}  // namespace trainer::train

@@ -1,0 +1,83 @@
+#include "lib/train/settings.h"
+
+#include "lib/config/config.h"
+
+namespace trainer::train {
+namespace {
+
+/// A group with one key, for keys that select a component.
+struct Name {
+  std::string& value;
+  std::string_view help;
+  void fields(config::Fields& f) { f("NAME", value, help); }
+};
+
+struct Enable {
+  bool& value;
+  void fields(config::Fields& f) { f("ENABLE", value, "false: no augmentation at all, resize and normalise only"); }
+};
+
+struct Dataset {
+  std::string& value;
+  void fields(config::Fields& f) { f("DATASET", value, "digits, tensors, synthetic, ...: one of the registered datasets"); }
+};
+
+template <class T>
+bool declared(std::string_view group) {
+  config::declare(group, T{});
+  return true;
+}
+
+const bool all = declared<RunSettings>("") && declared<ModelSettings>("MODEL") && declared<TrainSettings>("TRAIN") &&
+                 declared<DataSettings>("");
+
+}  // namespace
+
+void RunSettings::fields(config::Fields& f) {
+  f("OUTPUT", output, "where runs are kept; empty: output. The run directory is OUTPUT/MODEL.NAME/TAG");
+  f("TAG", tag, "name of this run");
+  f("SEED", seed, "of every random number", {.min = 0});
+  f("PRINT_FREQ", print_freq, "optimizer steps between two lines of the log and of metrics.jsonl", {.min = 1, .unit = "steps"});
+  f("DEVICE", device, "auto, cpu, cuda or cuda:N");
+  f.auto_or("THREADS", threads, "compute threads; auto: the processors this process may use", {.min = 1, .max = 4096});
+  f("DETERMINISTIC", deterministic, "results independent of the number of threads; on CUDA the same bits every time");
+  f("PLUGINS", plugins, "shared libraries with components of one's own, loaded at the start");
+}
+
+void ModelSettings::fields(config::Fields& f) {
+  f("TYPE", type, "auto: NAME is a registered model; swin, swinv2, ...: built from MODEL.SWIN, ..., and NAME is a label");
+  f("NAME", name, "timm's name of the model, or the run's label");
+  f("PRETRAINED", pretrained, "weights to start from (.safetensors)");
+  f("WEIGHTS_DIR", weights_dir, "a folder of weights by model name, used when PRETRAINED is empty");
+  f.auto_or("IN_CHANS", in_chans, "input channels; auto: what the data has", {.min = 1});
+}
+
+void TrainSettings::fields(config::Fields& f) {
+  f("EPOCHS", epochs, "passes over the training data", {.min = 0, .unit = "epochs"});
+  f("MAX_STEPS", max_steps, "stop after so many optimizer steps; 0: by EPOCHS", {.min = 0, .unit = "steps"});
+  f("WARMUP_EPOCHS", warmup_epochs, "linear warm-up from WARMUP_LR to BASE_LR", {.min = 0, .unit = "epochs"});
+  f("ACCUMULATION_STEPS", accumulation_steps, "micro-batches per optimizer step", {.min = 1});
+  f("BASE_LR", base_lr, "learning rate at LR_REFERENCE_BATCH (see LR_SCALING)", {.min = 0});
+  f("WARMUP_LR", warmup_lr, "learning rate at the start of the warm-up", {.min = 0});
+  f("MIN_LR", min_lr, "learning rate at the end of a cosine schedule", {.min = 0});
+  f.choice("LR_SCALING", lr_scaling, {"linear", "sqrt", "none"},
+           "how the three rates follow the effective batch: x batch / LR_REFERENCE_BATCH, its root, or not");
+  f("LR_REFERENCE_BATCH", lr_reference_batch, "the batch that the rates are meant for", {.min = 1, .unit = "samples"});
+  f("WEIGHT_DECAY", weight_decay, "not applied to biases and other 1-D parameters", {.min = 0});
+  f("CLIP_GRAD", clip_grad, "largest norm of all gradients together; 0: no clipping", {.min = 0});
+  f("MAX_NONFINITE", max_nonfinite, "give up after so many steps in a row whose loss is not finite", {.min = 1, .unit = "steps"});
+  f("LOSS", loss, "auto: cross_entropy for class labels, mse for values; or a registered loss");
+  Name optimizer_name{optimizer, "adamw, sgd, ...: one of the registered optimizers"};
+  f.group("OPTIMIZER", optimizer_name);
+  Name schedule_name{schedule, "cosine, linear, step, multistep or constant, per optimizer step"};
+  f.group("LR_SCHEDULER", schedule_name);
+}
+
+void DataSettings::fields(config::Fields& f) {
+  Dataset name{dataset};
+  f.group("DATA", name);
+  Enable enable{augment};
+  f.group("AUG", enable);
+}
+
+}  // namespace trainer::train

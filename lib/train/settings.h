@@ -1,0 +1,49 @@
+// The keys that belong to the run as a whole; components declare their own.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/config/fields.h"
+
+namespace trainer::train {
+
+/// Root keys.
+struct RunSettings {
+  std::string output, tag = "default";
+  int64_t seed = 0;
+  int64_t print_freq = 10;
+  std::string device = "auto";
+  std::optional<int64_t> threads;
+  bool deterministic = false;
+  std::vector<std::string> plugins;
+  void fields(config::Fields&);
+};
+
+/// MODEL: which model, from where.
+struct ModelSettings {
+  std::string type = "auto", name = "swin_tiny_patch4_window7_224";
+  std::string pretrained, weights_dir;
+  std::optional<int64_t> in_chans;
+  void fields(config::Fields&);
+};
+
+/// TRAIN: the recipe.
+struct TrainSettings {
+  int64_t epochs = 300, warmup_epochs = 20, max_steps = 0, accumulation_steps = 1, max_nonfinite = 3;
+  double base_lr = 5e-4, warmup_lr = 5e-7, min_lr = 5e-6, weight_decay = 0.05, clip_grad = 5.0;
+  std::string lr_scaling = "linear";
+  int64_t lr_reference_batch = 512;
+  std::string loss = "auto", optimizer = "adamw", schedule = "cosine";
+  void fields(config::Fields&);
+};
+
+/// DATA and AUG: which data.
+struct DataSettings {
+  std::string dataset = "imagenet";
+  bool augment = true;
+  void fields(config::Fields&);
+};
+
+}  // namespace trainer::train
