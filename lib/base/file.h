@@ -14,11 +14,13 @@ namespace trainer {
 
 namespace fs = std::filesystem;
 
-/// The file's bytes. `code` is the exit code that a failure gets: it depends on what the file is for.
+/// The file's bytes. `code` is the exit code that a failure gets: it depends on what the file is for. Longer
+/// files than `max_bytes` are refused.
 std::string read_file(const fs::path&, Exit code, size_t max_bytes = SIZE_MAX);
 
 /// A file that appears under its name only when it is complete: written to a temporary neighbour, fsynced,
-/// renamed. Without commit() the temporary is removed and an older file stays as it was.
+/// renamed. Without commit() the temporary is removed and an older file stays as it was. A symbolic link is
+/// followed: what it points at is replaced. What exists and is no regular file is refused.
 class AtomicFile {
  public:
   AtomicFile(fs::path, Exit code);
@@ -26,9 +28,10 @@ class AtomicFile {
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
 
+  /// Unbuffered: one system call per call.
   void write(std::span<const std::byte>);
   void write(std::string_view text) { write(std::as_bytes(std::span(text.data(), text.size()))); }
-  /// fsync, close, rename, fsync of the folder.
+  /// fsync, close, rename, fsync of the folder. Nothing may be written afterwards.
   void commit();
 
  private:
@@ -39,7 +42,11 @@ class AtomicFile {
 
 void write_file_atomically(const fs::path&, std::string_view text, Exit code);
 
-/// A read-only memory map of a whole file.
+/// fsync of a folder: makes renames, creations and removals in it durable.
+void sync_folder(const fs::path&, Exit code);
+
+/// A private memory map of a whole regular file. Writing into it is possible and stays in this process (copy
+/// on write), so that a tensor over it is as good as any other. The file must not shrink while it is mapped.
 class MappedFile {
  public:
   MappedFile(const fs::path&, Exit code);
@@ -47,16 +54,18 @@ class MappedFile {
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;
   std::span<const std::byte> bytes() const { return {data_, size_}; }
+  std::span<std::byte> bytes() { return {data_, size_}; }
   const fs::path& path() const { return path_; }
 
  private:
   fs::path path_;
-  const std::byte* data_ = nullptr;
+  std::byte* data_ = nullptr;
   size_t size_ = 0;
 };
 
-/// An exclusive flock on `path` (created if needed), held until destruction. Throws Error(Exit::usage) naming the
-/// holder's process if somebody else has it.
+/// An exclusive flock on `path` (created if needed), held until destruction. Throws Error(Exit::usage) naming
+/// the holder's process if somebody else has it. The file stays behind: removing it would let two processes
+/// hold "the" lock.
 class FileLock {
  public:
   explicit FileLock(const fs::path&);
@@ -65,7 +74,7 @@ class FileLock {
   FileLock& operator=(const FileLock&) = delete;
 
  private:
-  int fd_;
+  int fd_ = -1;
 };
 
 }  // namespace trainer

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 namespace trainer {
 namespace {
@@ -30,22 +31,6 @@ Rng Rng::fork(std::string_view name) const {
   uint64_t h = 0xCBF29CE484222325ULL;  // FNV-1a
   for (const char c : name) h = (h ^ static_cast<unsigned char>(c)) * 0x100000001B3ULL;
   return fork(h ^ name.size() << 56);
-}
-
-std::array<uint32_t, 4> Rng::block(uint64_t index, uint64_t block) const {
-  std::array<uint32_t, 4> c{static_cast<uint32_t>(block), static_cast<uint32_t>(block >> 32),
-                            static_cast<uint32_t>(index), static_cast<uint32_t>(index >> 32)};
-  auto k0 = static_cast<uint32_t>(key_);
-  auto k1 = static_cast<uint32_t>(key_ >> 32);
-  for (int round = 0; round < 10; ++round) {
-    const uint64_t p0 = uint64_t{0xD2511F53} * c[0];
-    const uint64_t p1 = uint64_t{0xCD9E8D57} * c[2];
-    c = {static_cast<uint32_t>(p1 >> 32) ^ c[1] ^ k0, static_cast<uint32_t>(p1),
-         static_cast<uint32_t>(p0 >> 32) ^ c[3] ^ k1, static_cast<uint32_t>(p0)};
-    k0 += 0x9E3779B9;
-    k1 += 0xBB67AE85;
-  }
-  return c;
 }
 
 uint64_t Rng::below(uint64_t bound, uint64_t index, uint64_t element) const {

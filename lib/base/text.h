@@ -1,6 +1,8 @@
 // Small text helpers that several parts share.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -8,21 +10,29 @@
 
 namespace trainer {
 
-/// The entries of `known` that are near `word` (edit distance, case and separators ignored, or a shared last part after
+/// The entries of `known` that are near `word` (edit distance, case and separators ignored, or a shared last
+/// part after
 /// '.'), best first, at most `most`.
 std::vector<std::string> nearest(std::string_view word, std::span<const std::string> known, size_t most = 3);
 
 /// " (did you mean A or B?)" or "" when nothing is near.
 std::string did_you_mean(std::string_view word, std::span<const std::string> known);
 
-/// Shell-style pattern: * ? [..].
+/// Shell-style pattern over the whole text, byte by byte: * ? [abc] [a-z] [!a-z]; a '[' that is never closed
+/// stands for itself.
 bool glob_match(std::string_view pattern, std::string_view text);
 
-/// 11,689,512 / 11.7 M / 1.3 GiB
+/// Text from a file as a message may show it: control characters become '?', and what is longer than `most`
+/// bytes is cut.
+std::string printable(std::string_view text, size_t most = 160);
+
+/// 11,689,512
 std::string with_commas(int64_t);
+/// Powers of 1000: 512, 11.7 k, 138 M, 4.1 G, 2.0 T
 std::string human_count(double);
+/// Powers of 1024: 512 B, 1.3 GiB
 std::string human_bytes(double);
-/// 0:42, 12:03, 1:02:03
+/// 0:42, 12:03, 1:02:03; "?" for what is no time (negative, infinite, NaN)
 std::string human_time(double seconds);
 
 }  // namespace trainer

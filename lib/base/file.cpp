@@ -1,0 +1,184 @@
+#include "lib/base/file.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "lib/base/system.h"
+
+namespace trainer {
+namespace {
+
+/// Repeats a system call that a signal interrupted.
+template <class F>
+auto retry(F&& call) {
+  auto result = call();
+  while (result < 0 && errno == EINTR) result = call();
+  return result;
+}
+
+/// "PATH: cannot ACTION: REASON", with the reason in errno.
+[[noreturn]] void fail_errno(Exit code, const fs::path& path, std::string_view action) {
+  const int reason = errno;
+  fail(code, "{}: cannot {}: {}", path.string(), action, std::strerror(reason));
+}
+
+/// A descriptor that closes itself; release() hands it on.
+class Descriptor {
+ public:
+  Descriptor(const fs::path& path, int flags, Exit code, std::string_view action)
+      : fd_(retry([&] { return ::open(path.c_str(), flags | O_CLOEXEC, 0666); })) {
+    if (fd_ < 0) fail_errno(code, path, action);
+  }
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+  int release() { return std::exchange(fd_, -1); }
+
+ private:
+  int fd_;
+};
+
+/// Reads to the end of the file, or a little past `max_bytes`. The size in stat is a hint only: pipes and
+/// /proc have none.
+std::string read_all(int fd, const fs::path& path, Exit code, size_t max_bytes) {
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) fail_errno(code, path, "read");
+  std::string bytes;
+  if (S_ISREG(info.st_mode)) bytes.reserve(std::min(static_cast<size_t>(info.st_size), max_bytes) + 1);
+  size_t size = 0;
+  while (size <= max_bytes) {
+    bytes.resize(std::max(bytes.capacity(), size + 4096));
+    const ssize_t n = retry([&] { return ::read(fd, bytes.data() + size, bytes.size() - size); });
+    if (n < 0) fail_errno(code, path, "read");
+    if (n == 0) break;
+    size += static_cast<size_t>(n);
+  }
+  bytes.resize(size);
+  return bytes;
+}
+
+/// What a symbolic link leads to, whether that exists or not (std::filesystem::canonical wants it to).
+fs::path follow_links(fs::path path, Exit code) {
+  std::error_code error;
+  for (int links = 0; fs::is_symlink(path, error); ++links) {
+    check(code, links < 40, "{}: cannot write: too many symbolic links", path.string());
+    const fs::path target = fs::read_symlink(path, error);
+    check(code, !error, "{}: cannot follow the link: {}", path.string(), error.message());
+    path = path.parent_path() / target;  // an absolute target replaces the left side
+  }
+  return path;
+}
+
+/// Unique among the processes of all hosts that may share the folder, and recognisable as left over.
+fs::path temporary_beside(const fs::path& path) {
+  static std::atomic<int> count = 0;
+  const auto name =
+      fmt::format(".{}.tmp-{}-{}-{}", path.filename().string(), host_name(), ::getpid(), ++count);
+  return path.parent_path() / name;
+}
+
+}  // namespace
+
+std::string read_file(const fs::path& path, Exit code, size_t max_bytes) {
+  const Descriptor file(path, O_RDONLY, code, "open");
+  std::string bytes = read_all(file.get(), path, code, max_bytes);
+  check(code, bytes.size() <= max_bytes, "{}: longer than the {} bytes that are allowed", path.string(),
+        max_bytes);
+  return bytes;
+}
+
+AtomicFile::AtomicFile(fs::path path, Exit code) : path_(follow_links(std::move(path), code)), code_(code) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path_, error);
+  check(code, !fs::exists(status) || fs::is_regular_file(status), "{}: cannot write: not a regular file",
+        path_.string());
+  temporary_ = temporary_beside(path_);
+  fd_ = retry([&] { return ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666); });
+  if (fd_ < 0) fail_errno(code, path_, "write");
+}
+
+AtomicFile::~AtomicFile() {
+  if (fd_ >= 0) ::close(fd_);
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::write(std::span<const std::byte> bytes) {
+  check(fd_ >= 0, "{}: written to after commit()", path_.string());
+  while (!bytes.empty()) {
+    const ssize_t n = retry([&] { return ::write(fd_, bytes.data(), bytes.size()); });
+    if (n < 0) fail_errno(code_, path_, "write");
+    bytes = bytes.subspan(static_cast<size_t>(n));
+  }
+}
+
+void AtomicFile::commit() {
+  check(fd_ >= 0, "{}: committed twice", path_.string());
+  if (retry([&] { return ::fsync(fd_); }) != 0) fail_errno(code_, path_, "write");
+  // Not repeated on EINTR: Linux has closed the descriptor even then.
+  if (::close(std::exchange(fd_, -1)) != 0 && errno != EINTR) fail_errno(code_, path_, "write");
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail_errno(code_, path_, "write");
+  temporary_.clear();
+  sync_folder(path_.has_parent_path() ? path_.parent_path() : ".", code_);
+}
+
+void write_file_atomically(const fs::path& path, std::string_view text, Exit code) {
+  AtomicFile file(path, code);
+  file.write(text);
+  file.commit();
+}
+
+void sync_folder(const fs::path& path, Exit code) {
+  const Descriptor folder(path, O_RDONLY | O_DIRECTORY, code, "open");
+  // EINVAL: a file system that cannot do this for folders, and then has nothing to be synced either.
+  if (retry([&] { return ::fsync(folder.get()); }) != 0 && errno != EINVAL) fail_errno(code, path, "sync");
+}
+
+MappedFile::MappedFile(const fs::path& path, Exit code) : path_(path) {
+  const Descriptor file(path, O_RDONLY, code, "open");
+  struct stat info {};
+  if (::fstat(file.get(), &info) != 0) fail_errno(code, path, "open");
+  check(code, S_ISREG(info.st_mode), "{}: cannot map: not a regular file", path.string());
+  size_ = static_cast<size_t>(info.st_size);
+  if (size_ == 0) return;  // the kernel refuses empty maps
+  // NORESERVE: a data set larger than memory may be mapped; only pages that are written need some.
+  void* data = ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, file.get(), 0);
+  if (data == MAP_FAILED) fail_errno(code, path, "map");
+  data_ = static_cast<std::byte*>(data);
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) ::munmap(data_, size_);
+}
+
+FileLock::FileLock(const fs::path& path) {
+  Descriptor file(path, O_RDWR | O_CREAT, Exit::usage, "lock");
+  if (retry([&] { return ::flock(file.get(), LOCK_EX | LOCK_NB); }) != 0) {
+    if (errno != EWOULDBLOCK) fail_errno(Exit::usage, path, "lock");
+    std::string holder = read_all(file.get(), path, Exit::usage, 300);
+    while (!holder.empty() && holder.back() == '\n') holder.pop_back();
+    fail(Exit::usage, "{}: locked by {}", path.string(), holder.empty() ? "another process" : holder);
+  }
+  // For the message above only, so that a full disk is no reason to refuse.
+  const std::string holder = fmt::format("process {} on {}\n", ::getpid(), host_name());
+  if (::ftruncate(file.get(), 0) == 0) (void)!::pwrite(file.get(), holder.data(), holder.size(), 0);
+  fd_ = file.release();
+}
+
+FileLock::~FileLock() {
+  (void)!::ftruncate(fd_, 0);
+  ::close(fd_);
+}
+
+}  // namespace trainer

@@ -1,0 +1,53 @@
+#include "lib/data/dataset.h"
+
+#include <algorithm>
+
+#include "lib/config/fields.h"
+
+namespace trainer::data {
+namespace {
+
+/// Keys of DATA that are no dataset's own.
+struct SourceConfig {
+  std::string dataset = "imagenet";
+  void fields(config::Fields& f) {
+    f("DATASET", dataset, "where samples come from: a registered dataset");
+    f.unsupported("INTERPOLATION", "bicubic", "how images are resized");
+    f.unsupported("ZIP_MODE", false, "read a folder dataset out of a zip file");
+    f.unsupported("CACHE_MODE", "part", "what of a zipped dataset is kept in memory");
+    f.unsupported("MASK_PATCH_SIZE", 32, "SimMIM: size of a masked patch");
+    f.unsupported("MASK_RATIO", 0.6, "SimMIM: share of masked patches");
+  }
+};
+
+const bool declared = (config::declare("DATA", SourceConfig{}), true);
+
+}  // namespace
+
+std::string_view name_of(Split split) { return split == Split::train ? "train" : "val"; }
+
+Registry<Dataset, const Request&>& datasets() {
+  static Registry<Dataset, const Request&> registry("dataset", "DATA");
+  return registry;
+}
+
+std::shared_ptr<const Dataset> make_dataset(const config::Node& data, const Request& request) {
+  return datasets().make(config::bind<SourceConfig>(data).dataset, data, request);
+}
+
+int64_t check_labels(const Dataset& dataset, std::span<const int64_t> labels, const Request& request) {
+  int64_t largest = -1;
+  for (size_t i = 0; i < labels.size(); ++i) {
+    const int64_t label = labels[i];
+    const auto name = [&] { return dataset.name_of(static_cast<int64_t>(i)); };
+    if (label < 0) fail(Exit::data, "{}: label {} is negative", name(), label);
+    if (request.num_classes > 0 && label >= request.num_classes) {
+      fail(Exit::data, "{}: label {} is outside [0, {}), the range of MODEL.NUM_CLASSES", name(), label,
+           request.num_classes);
+    }
+    largest = std::max(largest, label);
+  }
+  return largest + 1;
+}
+
+}  // namespace trainer::data
