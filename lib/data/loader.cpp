@@ -119,6 +119,7 @@ void Loader::State::read(const Epoch& e, int64_t k, std::atomic<int64_t>* now, B
   batch.epoch = e.number;
   batch.position = e.position + k * sampler.global_batch();
   const auto slice = sampler.slice(batch.position);
+  batch.first_row = slice.begin - batch.position;
   batch.global_size = slice.size;
   batch.samples.assign(e.order.begin() + slice.begin, e.order.begin() + slice.end);
   allocate(batch, batch.size());

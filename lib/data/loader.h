@@ -34,6 +34,7 @@ struct Batch {
   Tensor target;                 ///< i64 [N], or f32 [N, ...spec.target]
   std::vector<int64_t> samples;  ///< [N], their numbers in the dataset
   int64_t epoch = 0;
+  int64_t first_row = 0;    ///< where this rank's part begins in the global batch
   int64_t position = 0;     ///< where the global batch begins in the epoch's order
   int64_t global_size = 0;  ///< samples of the global batch; the next one is at position + global_size
 

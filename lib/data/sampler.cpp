@@ -33,6 +33,11 @@ int64_t Sampler::batches(int64_t position) const {
   return config_.drop_last ? left / global_batch() : (left + global_batch() - 1) / global_batch();
 }
 
+int64_t Sampler::samples(int64_t position, int64_t count) const {
+  const int64_t end = config_.drop_last ? config_.size / global_batch() * global_batch() : config_.size;
+  return std::min(count * global_batch(), end - position);
+}
+
 Sampler::Slice Sampler::slice(int64_t position) const {
   const int64_t size = std::min(global_batch(), config_.size - position);
   check(position >= 0 && size > 0, "sampler: no batch at position {} of {}", position, config_.size);

@@ -30,6 +30,8 @@ class Sampler {
   std::vector<int64_t> order(int64_t epoch) const;
 
   int64_t global_batch() const { return config_.batch_size * config_.world; }
+  /// Samples of the `count` global batches that begin at `position`; fewer at the end of an epoch.
+  int64_t samples(int64_t position, int64_t count) const;
   /// Global batches from `position` to the end of an epoch.
   int64_t batches(int64_t position = 0) const;
 

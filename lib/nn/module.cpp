@@ -37,6 +37,8 @@ void attach(Module& root, const Context& context) {
   walk(root, visitor);
 }
 
+void detach(Module& root) { attach(root, Module::detached); }
+
 std::vector<Named<Parameter>> parameters(Module& root) {
   struct Collect final : Visitor {
     void parameter(const std::string& path, Parameter& p) override { all.push_back({path, &p}); }

@@ -124,6 +124,7 @@ class Module {
 
  private:
   friend void attach(Module& root, const Context& context);
+  friend void detach(Module& root);
   static const Context detached;
   const Context* context_ = &detached;
   std::string path_;
@@ -131,6 +132,8 @@ class Module {
 
 /// Gives every module its path and the context, which has to outlive the model's use.
 void attach(Module& root, const Context& context);
+/// Back to no context: evaluation mode, nobody watching.
+void detach(Module& root);
 
 /// All parameters and buffers in the order of visit(), which is the order of use.
 template <class T>

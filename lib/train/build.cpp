@@ -1,9 +1,8 @@
 #include "lib/train/build.h"
 
-#include <cmath>
-
 #include "lib/base/log.h"
 #include "lib/checkpoint/weights.h"
+#include "lib/optim/lr_scaling.h"
 
 namespace trainer::train {
 namespace {
@@ -86,15 +85,14 @@ std::unique_ptr<nn::Loss> build_loss(const config::Config& config, const Setting
 }
 
 LearningRates scaled_rates(const TrainSettings& s, int64_t effective_batch) {
-  const double ratio = static_cast<double>(effective_batch) / static_cast<double>(s.lr_reference_batch);
-  const double factor = s.lr_scaling == "linear" ? ratio : (s.lr_scaling == "sqrt" ? std::sqrt(ratio) : 1.0);
+  const double factor = optim::lr_scale(optim::parse_lr_scaling(s.lr_scaling), effective_batch, s.lr_reference_batch);
   return {s.base_lr * factor, s.warmup_lr * factor, s.min_lr * factor};
 }
 
 std::unique_ptr<optim::Schedule> build_schedule(const config::Config& config, const Settings& s, const Plan& plan) {
   const LearningRates rates = scaled_rates(s.train, plan.effective_batch);
   return optim::schedules().make(s.train.schedule, config.group("TRAIN.LR_SCHEDULER"),
-                                 optim::ScheduleArgs{.base_lr = rates.base,
+                                 optim::Horizon{.base_lr = rates.base,
                                                      .warmup_lr = rates.warmup,
                                                      .min_lr = rates.min,
                                                      .warmup_steps = s.train.warmup_epochs * plan.steps_per_epoch,
@@ -113,7 +111,7 @@ Training::Training(const config::Config& config, const Settings& s, std::unique_
                              .seed = static_cast<uint64_t>(s.run.seed)};
   model = build_model(config, s, spec.input, device);
   loss = build_loss(config, s, spec);
-  parameters = std::make_unique<optim::Parameters>(*model, optim::GroupRules{.weight_decay = s.train.weight_decay});
+  parameters = std::make_unique<optim::Parameters>(*model, optim::Rules{.weight_decay = s.train.weight_decay}, device);
   optimizer = optim::optimizers().make(s.train.optimizer, config.group("TRAIN.OPTIMIZER"), *parameters);
   schedule = build_schedule(config, s, make_plan(recipe, *loader));
   trainer = std::make_unique<Trainer>(recipe, *model, *loss, *parameters, *optimizer, *schedule, *loader, device);

@@ -39,6 +39,7 @@ Trainer::Trainer(const TrainerConfig& config, nn::Model& model, const nn::Loss& 
 void Trainer::add(std::unique_ptr<Hook> hook) { hooks_.push_back(std::move(hook)); }
 
 void Trainer::report(const Evaluation& evaluation) {
+  last_evaluation_ = evaluation;
   for (auto& hook : hooks_) hook->on_evaluation(*this, evaluation);
 }
 
@@ -86,7 +87,7 @@ StepReport Trainer::step(data::Batch& batch) {
 
   const Tensor control = Tensor::of<double>(std::array{report.lr, 1.0, static_cast<double>(updates_ + 1)}, {ops::Control::size});
   control_.copy_from(control.to(device_));
-  report.grad_norm = optim::clip_by_norm(parameters_, control_, config_.clip_grad);
+  report.grad_norm = std::sqrt(optim::clip_by_norm(parameters_, control_, config_.clip_grad).item());
   if (std::isfinite(report.loss) && std::isfinite(report.grad_norm)) {
     optimizer_.update(control_);
     ++updates_;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "lib/data/loader.h"
@@ -49,6 +50,7 @@ class Trainer {
   Device device() const { return device_; }
   /// Tells all hooks; called by the hook that evaluates.
   void report(const Evaluation&);
+  const std::optional<Evaluation>& last_evaluation() const { return last_evaluation_; }
 
  private:
   StepReport step(data::Batch& batch);
@@ -68,6 +70,7 @@ class Trainer {
   std::vector<std::unique_ptr<Hook>> hooks_;
   int64_t step_ = 0, epoch_ = 0, updates_ = 0, skipped_ = 0, nonfinite_in_a_row_ = 0;
   bool stopped_ = false;
+  std::optional<Evaluation> last_evaluation_;
 };
 
 }  // namespace trainer::train

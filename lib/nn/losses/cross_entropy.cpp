@@ -18,6 +18,9 @@ class CrossEntropy final : public Loss {
   Var operator()(const Var& output, const Tensor& target) const override {
     return autograd::softmax_cross_entropy(output, target, args_);
   }
+  double measure(const Tensor& output, const Tensor& target) const override {
+    return ops::softmax_cross_entropy(output, target).loss.item();
+  }
 
  private:
   ops::CrossEntropyArgs args_;

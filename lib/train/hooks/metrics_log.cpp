@@ -1,9 +1,12 @@
 #include "lib/train/hooks/metrics_log.h"
 
+#include <unistd.h>
+
 #include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "lib/base/log.h"
+#include "lib/base/system.h"
 #include "lib/train/trainer.h"
 
 namespace trainer::train {
@@ -43,9 +46,10 @@ void MetricsHook::flush(const StepReport& r) {
   events_.scalar("train/lr", r.step, r.lr);
   events_.scalar("train/grad_norm", r.step, r.grad_norm);
   events_.scalar("train/samples_per_s", r.step, window_.samples_per_second());
-  log::detail("epoch {} step {}: loss {:.4f}, lr {:.3g}, grad norm {:.3f}, {:.0f} samples/s{}", r.epoch, r.step, window_.loss(), r.lr,
+  const auto level = is_terminal(STDERR_FILENO) ? log::Level::debug : log::Level::info;  // a terminal has the progress bar
+  log::write(level, fmt::format("epoch {} step {}: loss {:.4f}, lr {:.3g}, grad norm {:.3f}, {:.0f} samples/s{}", r.epoch, r.step, window_.loss(), r.lr,
               r.grad_norm, window_.samples_per_second(),
-              window_.data_share() > 0.1 ? fmt::format(", {:.0f} % of the time waiting for data", 100 * window_.data_share()) : "");
+              window_.data_share() > 0.1 ? fmt::format(", {:.0f} % of the time waiting for data", 100 * window_.data_share()) : ""));
   window_ = {};
 }
 

@@ -1,0 +1,125 @@
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "apps/trainer/train_modes.h"
+#include "lib/base/log.h"
+#include "lib/base/system.h"
+
+namespace trainer::app {
+namespace {
+
+constexpr int warmup_steps = 2, least_steps = 5;
+constexpr double least_seconds = 10;
+
+/// One batch of random samples that comes again and again.
+class RepeatedBatch final : public data::Dataset {
+ public:
+  RepeatedBatch(data::Spec spec, int64_t size) : spec_(std::move(spec)), size_(size) {
+    const Rng rng = Rng(0).fork("throughput");
+    values_.resize(static_cast<size_t>(size_ * spec_.input.numel()));
+    for (size_t i = 0; i < values_.size(); ++i) values_[i] = 2 * rng.uniform(0, i) - 1;
+  }
+  const data::Spec& spec() const override { return spec_; }
+  int64_t size() const override { return size_; }
+  void read(int64_t index, const Rng&, const data::Sample& into) const override {
+    const auto row = std::span(values_).subspan(static_cast<size_t>(index) * into.input.size(), into.input.size());
+    std::ranges::copy(row, into.input.begin());
+    if (!into.label.empty()) into.label[0] = index % spec_.num_classes;
+    std::ranges::fill(into.target, 0.F);
+  }
+  std::string name_of(int64_t index) const override { return fmt::format("synthetic sample {}", index); }
+
+ private:
+  data::Spec spec_;
+  int64_t size_;
+  std::vector<float> values_;
+};
+
+/// Collects the time of each step and ends the run when there are enough.
+class Stopwatch final : public train::Hook {
+ public:
+  void on_step(train::Trainer& trainer, const train::StepReport& r) override {
+    if (r.step <= warmup_steps) return;
+    times_.push_back(r.seconds);
+    total_ += r.seconds;
+    if (std::ssize(times_) >= least_steps && total_ >= least_seconds) trainer.stop();
+  }
+  double median() {
+    std::ranges::sort(times_);
+    return times_[times_.size() / 2];
+  }
+
+ private:
+  std::vector<double> times_;
+  double total_ = 0;
+};
+
+/// What samples look like: as the dataset says where it can be had without files, else images of IMG_SIZE.
+data::Spec sample_spec(const config::Config& config, const train::Settings& s) {
+  if (data::datasets().has(s.data.dataset) && (s.data.dataset != "tensors" || !config.get<std::string>("DATA.DATA_PATH").empty())) {
+    return train::build_dataset(config, s, data::Split::train)->spec();
+  }
+  const auto side = config.get<int64_t>("DATA.IMG_SIZE");
+  return {.input = {side, side, s.model.in_chans.value_or(3)}};
+}
+
+void print(double step_seconds, int64_t samples) {
+  nlohmann::ordered_json j;
+  j["samples_per_s"] = std::round(static_cast<double>(samples) / step_seconds * 100) / 100;
+  j["step_ms"] = std::round(step_seconds * 1e6) / 1e3;
+  j["peak_bytes"] = peak_memory_bytes();
+  std::puts(j.dump().c_str());
+}
+
+}  // namespace
+
+int throughput(const config::Config& config, const train::Settings& settings, Device device, bool evaluation) {
+  train::Settings s = settings;
+  data::Spec spec = sample_spec(config, s);
+  if (spec.is_classification()) spec.num_classes = config.get<int64_t>("MODEL.NUM_CLASSES");
+  s.train.epochs = int64_t{1} << 40;
+  s.train.max_steps = 0;
+  s.train.warmup_epochs = 0;
+  s.loader.num_workers = 0;
+  s.loader.drop_last = true;
+  const int64_t batch = s.loader.batch_size;
+  auto dataset = std::make_shared<RepeatedBatch>(spec, batch);
+  log::info("{} on {}, batch {}: {} warm-up steps, then at least {} steps and {} s", s.model.name, device.str(), batch, warmup_steps,
+            least_steps, least_seconds);
+
+  if (!evaluation) {
+    s.train.accumulation_steps = 1;
+    train::Training training(config, s, train::build_loader(dataset, s, data::Split::train), device);
+    auto watch = std::make_unique<Stopwatch>();
+    Stopwatch& times = *watch;
+    training.trainer->add(std::move(watch));
+    training.trainer->run();
+    print(times.median(), batch);
+    return 0;
+  }
+
+  const auto model = train::build_model(config, s, spec.input, device);
+  nn::Context context;
+  nn::attach(*model, context);
+  const NoGrad no_grad;
+  const auto loader = train::build_loader(dataset, s, data::Split::val);
+  data::Batch input;
+  loader->start(0);
+  loader->next(input);
+  std::vector<double> times;
+  double total = 0;
+  for (int step = 0; std::ssize(times) < least_steps || total < least_seconds; ++step) {
+    const double begin = now();
+    const Var y = (*model)(Var(input.input.to(device)));
+    backend(device.kind).synchronize(device.index);
+    if (step < warmup_steps) continue;
+    times.push_back(now() - begin);
+    total += times.back();
+  }
+  std::ranges::sort(times);
+  print(times[times.size() / 2], batch);
+  return 0;
+}
+
+}  // namespace trainer::app

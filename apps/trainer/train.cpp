@@ -1,0 +1,140 @@
+// trainer [--cfg FILE] [--opts ...]: trains; with --eval, --throughput, --dry-run or --dump-config it does that instead.
+#include <cstdio>
+
+#include "apps/trainer/command.h"
+#include "apps/trainer/train_modes.h"
+#include "lib/backend/cpu/parallel.h"
+#include "lib/base/log.h"
+#include "lib/base/system.h"
+#include "lib/base/text.h"
+#include "lib/config/pending.h"
+#include "lib/train/build.h"
+#include "lib/train/evaluate.h"
+#include "lib/train/hooks/metrics_log.h"
+#include "lib/train/hooks/progress.h"
+#include "lib/train/hooks/save.h"
+#include "lib/train/run_directory.h"
+
+namespace trainer::app {
+namespace {
+
+using train::Settings;
+
+struct Flags {
+  ConfigSource source;
+  std::string explain, throughput, resume;
+  bool eval = false, dry_run = false, dump_config = false;
+};
+
+/// Nothing of a run is written before everything that can be checked has been checked.
+int train(const config::Config& config, const Settings& settings, Device device) {
+  const double start = now() - process_age();
+  config::check_pending(config);
+  train::Training training(config, settings, train::build_loader(train::build_dataset(config, settings, data::Split::train), settings,
+                                                                 data::Split::train), device);
+  train::Trainer& trainer = *training.trainer;
+  const train::Plan& plan = trainer.plan();
+
+  train::RunDirectory run(train::run_path(settings));
+  if (run.used()) {
+    const auto done = run.latest_step();
+    check(Exit::usage, done && *done >= plan.total_steps,
+          "{} holds a run that did not finish; resuming is not available yet: choose another --tag or --output, or remove it",
+          run.path().string());
+    log::info("{} is finished ({} steps): nothing to do. Another --tag or --output makes a new run", run.path().string(), *done);
+    return 0;
+  }
+  log::add_file(run.file("log.txt").string());
+  run.describe(config.dump(), derived_values(settings, plan, device));
+  announce(settings, training, device, run.path().string());
+
+  auto validation = train::build_dataset(config, settings, data::Split::val);
+  trainer.add(std::make_unique<train::ProgressHook>());
+  if (validation->size() > 0) {
+    trainer.add(std::make_unique<train::EvaluateHook>(train::build_loader(validation, settings, data::Split::val), *training.loss,
+                                                      build_metrics(config, validation->spec())));
+  } else {
+    log::info("no validation data: nothing will be evaluated");
+  }
+  trainer.add(std::make_unique<train::MetricsHook>(run, settings.run.print_freq));
+  trainer.add(std::make_unique<train::SaveHook>(run));
+  trainer.run();
+
+  for (const std::string& key : config.unread()) log::warn("{} was set, but nothing read it", key);
+  log::info("{} in {}", summary(trainer), human_time(now() - start));
+  log::info("run directory: {}", run.path().string());
+  return 0;
+}
+
+int evaluate(const config::Config& config, const Settings& settings, Device device) {
+  const auto dataset = train::build_dataset(config, settings, data::Split::val);
+  check(Exit::data, dataset->size() > 0, "--eval: dataset {} has no validation data", settings.data.dataset);
+  const auto model = train::build_model(config, settings, dataset->spec().input, device);
+  const auto loss = train::build_loss(config, settings, dataset->spec());
+  const auto loader = train::build_loader(dataset, settings, data::Split::val);
+  nn::Context context;
+  nn::attach(*model, context);
+  const auto result =
+      train::evaluate(*model, context, *loss, build_metrics(config, dataset->spec()), *loader, device);
+  std::puts(evaluation_json(result).c_str());
+  return 0;
+}
+
+int run(const Flags& flags) {
+  if (!flags.explain.empty()) {
+    std::fputs(explain(flags.source.merge(), flags.explain).c_str(), stdout);
+    return 0;
+  }
+  const config::Config config = flags.source.merge();
+  if (flags.dump_config) {
+    std::fputs(config.dump().c_str(), stdout);
+    return 0;
+  }
+  const Settings settings(config);
+  const Device device = train::choose_device(settings.run.device);
+  cpu::set_threads(static_cast<int>(settings.run.threads.value_or(available_cores())));
+  if (flags.dry_run) return dry_run(config, settings, device);
+  if (!flags.throughput.empty()) return throughput(config, settings, device, flags.throughput == "eval");
+  if (flags.eval) return evaluate(config, settings, device);
+  return train(config, settings, device);
+}
+
+}  // namespace
+
+Action add_train(CLI::App& app, const std::vector<std::string>& opts) {
+  auto flags = std::make_shared<Flags>();
+  flags->source.opts = opts;
+  app.add_option("--cfg", flags->source.cfg, "configuration (YAML)")->type_name("FILE");
+  app.add_flag_callback("--opts", [] {}, "KEY VALUE ...: override keys of the configuration")->type_name("KEY VALUE ...");
+  app.add_flag("--eval", flags->eval, "evaluate only");
+  app.add_option("--throughput", flags->throughput, "measure and stop: train (default) or eval")
+      ->expected(0, 1)
+      ->default_str("train")
+      ->check(CLI::IsMember({"train", "eval"}))
+      ->type_name("[train|eval]");
+  app.add_flag("--dry-run", flags->dry_run, "print layers, shapes, parameters and groups; train nothing");
+  app.add_flag("--dump-config", flags->dump_config, "print the merged configuration as YAML");
+  app.add_option("--explain", flags->explain, "print a key's value, type, meaning, and what set it")->type_name("KEY");
+
+  // Flags that stand for a key, Swin's among them. One that is not given changes nothing.
+  struct KeyFlag {
+    const char *flag, *key, *help, *type;
+  };
+  static constexpr KeyFlag key_flags[] = {
+      {"--output", "OUTPUT", "where runs are kept", "DIR"},
+      {"--tag", "TAG", "name of this run", "NAME"},
+      {"--batch-size", "DATA.BATCH_SIZE", "batch size per process", "N"},
+      {"--data-path", "DATA.DATA_PATH", "the data's file or folder", "PATH"},
+      {"--pretrained", "MODEL.PRETRAINED", "weights to start from", "FILE"},
+      {"--accumulation-steps", "TRAIN.ACCUMULATION_STEPS", "micro-batches per optimizer step", "N"},
+      {"--optim", "TRAIN.OPTIMIZER.NAME", "optimizer", "NAME"},
+  };
+  for (const KeyFlag& f : key_flags) {
+    app.add_option_function<std::string>(
+           f.flag, [flags, f](const std::string& value) { flags->source.flags.push_back({f.flag, f.key, value}); }, f.help)
+        ->type_name(f.type);
+  }
+  return [flags] { return run(*flags); };
+}
+
+}  // namespace trainer::app

@@ -1,0 +1,59 @@
+#include "apps/trainer/train_modes.h"
+
+#include <nlohmann/json.hpp>
+
+#include "apps/trainer/command.h"
+#include "lib/backend/cpu/parallel.h"
+#include "lib/base/log.h"
+#include "lib/base/text.h"
+
+namespace trainer::app {
+
+train::Metrics build_metrics(const config::Config& config, const data::Spec& spec) {
+  const std::vector<std::string> names =
+      spec.is_classification() ? std::vector<std::string>{"acc1", "acc5"} : std::vector<std::string>{"mse", "mae"};
+  train::Metrics all;
+  for (const std::string& name : names) all.emplace_back(name, metrics::metrics().make(name, config.root()));
+  return all;
+}
+
+std::map<std::string, std::string> derived_values(const train::Settings& s, const train::Plan& plan, Device device) {
+  const train::LearningRates rates = train::scaled_rates(s.train, plan.effective_batch);
+  return {{"base_lr", fmt::format("{:.9g}", rates.base)},
+          {"warmup_lr", fmt::format("{:.9g}", rates.warmup)},
+          {"min_lr", fmt::format("{:.9g}", rates.min)},
+          {"effective_batch", std::to_string(plan.effective_batch)},
+          {"steps_per_epoch", std::to_string(plan.steps_per_epoch)},
+          {"total_steps", std::to_string(plan.total_steps)},
+          {"world_size", "1"},
+          {"device", device.str()},
+          {"threads", std::to_string(cpu::threads())},
+          {"seed", std::to_string(s.run.seed)},
+          {"build", fmt::format("'{}'", version_text().substr(0, version_text().find('\n')))}};
+}
+
+void announce(const train::Settings& s, const train::Training& t, Device device, const std::string& run) {
+  const train::Plan& plan = t.trainer->plan();
+  log::info("{}: {} parameters, {} on {}{}", s.model.name, with_commas(t.parameters->count()), s.train.optimizer, device.str(),
+            device.kind == Device::Kind::cpu ? fmt::format(" ({} threads)", cpu::threads()) : "");
+  log::info("{}: {} samples; effective batch {}, learning rate {:.4g}", s.data.dataset, with_commas(t.loader->dataset().size()),
+            plan.effective_batch, train::scaled_rates(s.train, plan.effective_batch).base);
+  log::info("writing to {}", run);
+}
+
+std::string summary(const train::Trainer& trainer) {
+  std::string text = fmt::format("trained {} steps", trainer.step());
+  if (const auto& last = trainer.last_evaluation()) {
+    for (const auto& [name, value] : last->metrics) text += fmt::format(", {} {:.4f}", name, value);
+  }
+  return text;
+}
+
+std::string evaluation_json(const train::Evaluation& e) {
+  nlohmann::ordered_json j{{"kind", "eval"}, {"loss", e.loss}};
+  for (const auto& [name, value] : e.metrics) j[name] = value;
+  j["samples"] = e.samples;
+  return j.dump();
+}
+
+}  // namespace trainer::app

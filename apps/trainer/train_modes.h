@@ -1,0 +1,33 @@
+// What training, evaluation and measuring share in the command line: texts, and the modes that train nothing.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "lib/train/build.h"
+#include "lib/train/evaluate.h"
+
+namespace trainer::app {
+
+/// Layers, output shapes, parameters, multiply-accumulates and parameter groups, on stdout.
+int dry_run(const config::Config&, const train::Settings&, Device);
+
+/// Times steps on one synthetic batch: two to warm up, then at least five and ten seconds; the median. The last line of stdout is
+/// {"samples_per_s":..,"step_ms":..,"peak_bytes":..}.
+int throughput(const config::Config&, const train::Settings&, Device, bool evaluation);
+
+/// What is evaluated for such data: acc1 and acc5, or mse and mae.
+train::Metrics build_metrics(const config::Config&, const data::Spec&);
+
+/// What was computed from the configuration: derived.yaml.
+std::map<std::string, std::string> derived_values(const train::Settings&, const train::Plan&, Device);
+
+/// The first lines of a run: model, parameters, effective batch, learning rate, device.
+void announce(const train::Settings&, const train::Training&, Device, const std::string& run);
+
+/// The last line of a run.
+std::string summary(const train::Trainer&);
+
+std::string evaluation_json(const train::Evaluation&);
+
+}  // namespace trainer::app
