@@ -18,6 +18,12 @@ namespace trainer {
 class Rng {
  public:
   explicit Rng(uint64_t seed = 0);
+  /// The generator whose key() is `key`.
+  static Rng from_key(uint64_t key) {
+    Rng rng;
+    rng.key_ = key;
+    return rng;
+  }
 
   /// An independent generator for a purpose, a path or an epoch.
   Rng fork(std::string_view name) const;

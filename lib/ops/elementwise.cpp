@@ -1,0 +1,65 @@
+#include "lib/ops/elementwise.h"
+
+#include "lib/ops/checks.h"
+
+namespace trainer::ops {
+namespace {
+
+Tensor empty_like(const Tensor& x) { return Tensor::empty(x.shape(), x.dtype(), x.device()); }
+
+}  // namespace
+
+Tensor relu(const Tensor& x) {
+  expect_floating(Relu::name, "input", x);
+  Tensor y = empty_like(x);
+  Kernels<Relu>::on(x.device())(x, y);
+  return y;
+}
+
+void relu_backward(const Tensor& dy, const Tensor& y, Tensor& dx) {
+  expect_floating(ReluBackward::name, "y", y);
+  expect_like(ReluBackward::name, "dy", dy, y);
+  expect_like(ReluBackward::name, "dx", dx, y);
+  Kernels<ReluBackward>::on(y.device())(dy, y, dx);
+}
+
+Tensor add(const Tensor& a, const Tensor& b) {
+  expect_floating(Add::name, "the first operand", a);
+  expect_like(Add::name, "the second operand", b, a);
+  Tensor y = empty_like(a);
+  Kernels<Add>::on(a.device())(a, b, y);
+  return y;
+}
+
+void add_into(Tensor& a, const Tensor& b) {
+  expect_floating(Add::name, "the first operand", a);
+  expect_like(Add::name, "the second operand", b, a);
+  Kernels<Add>::on(a.device())(a, b, a);
+}
+
+Tensor scale(const Tensor& x, double factor) {
+  expect_floating(Scale::name, "input", x);
+  Tensor y = empty_like(x);
+  Kernels<Scale>::on(x.device())(x, factor, y);
+  return y;
+}
+
+Tensor cast(const Tensor& x, DType dtype) {
+  expect_floating(Cast::name, "input", x);
+  check(is_floating(dtype), "cast: {} is not a floating type", name_of(dtype));
+  Tensor y = Tensor::empty(x.shape(), dtype, x.device());
+  Kernels<Cast>::on(x.device())(x, y);
+  return y;
+}
+
+Tensor dropout(const Tensor& x, const DropoutArgs& args) {
+  expect_floating(Dropout::name, "input", x);
+  check(args.p >= 0 && args.p <= 1, "dropout: probability {} is outside [0, 1]", args.p);
+  check(args.first >= 0, "dropout: position {} is negative", args.first);
+  check(!args.per_row || x.rank() >= 1, "dropout: a tensor of rank 0 has no rows");
+  Tensor y = empty_like(x);
+  Kernels<Dropout>::on(x.device())(x, args, y);
+  return y;
+}
+
+}  // namespace trainer::ops

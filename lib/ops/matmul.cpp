@@ -1,0 +1,46 @@
+#include "lib/ops/matmul.h"
+
+#include "lib/ops/checks.h"
+
+namespace trainer::ops {
+namespace {
+
+/// The shape of y for inputs x [..., I] and w [O, I].
+Shape linear_shape(const Shape& x, const Shape& w) {
+  check(x.rank() >= 1, "linear: input is {}, expected [..., I]", x);
+  check(w.rank() == 2, "linear: weight is {}, expected [O, I]", w);
+  check(x.back() == w[1], "linear: input has {} features, weight expects {}", x.back(), w[1]);
+  return x.with(-1, w[0]);
+}
+
+}  // namespace
+
+Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias) {
+  expect_floating(Linear::name, "input", x);
+  expect_type(Linear::name, "weight", w, x.dtype(), x.device());
+  const Shape shape = linear_shape(x.shape(), w.shape());
+  if (bias.defined()) expect(Linear::name, "bias", bias, {w.size(0)}, x.dtype(), x.device());
+  Tensor y = Tensor::empty(shape, x.dtype(), x.device());
+  Kernels<Linear>::on(x.device())(x, w, bias, y);
+  return y;
+}
+
+void linear_backward_data(const Tensor& dy, const Tensor& w, Tensor& dx) {
+  constexpr std::string_view op = LinearBackwardData::name;
+  expect_floating(op, "dx", dx);
+  expect_type(op, "weight", w, dx.dtype(), dx.device());
+  expect(op, "dy", dy, linear_shape(dx.shape(), w.shape()), dx.dtype(), dx.device());
+  Kernels<LinearBackwardData>::on(dx.device())(dy, w, dx);
+}
+
+void linear_backward_weight(const Tensor& dy, const Tensor& x, Tensor& dw, Tensor& dbias) {
+  constexpr std::string_view op = LinearBackwardWeight::name;
+  expect_floating(op, "input", x);
+  expect_floating(op, "dw", dw);
+  expect_gradient(op, "dw", dw, dw.shape(), x);
+  expect(op, "dy", dy, linear_shape(x.shape(), dw.shape()), x.dtype(), x.device());
+  if (dbias.defined()) expect_gradient(op, "dbias", dbias, {dw.size(0)}, x);
+  Kernels<LinearBackwardWeight>::on(x.device())(dy, x, dw, dbias);
+}
+
+}  // namespace trainer::ops
