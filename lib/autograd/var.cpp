@@ -136,6 +136,7 @@ void Var::rebase(Tensor value, Tensor gradient) {
   check(!node_ || node_->leaf_, "rebase: only a leaf can be moved");
   value_ = std::move(value);
   if (!node_) return;
+  node_->device_ = value_.device();
   node_->gradient_ = std::move(gradient);
   node_->fresh_ = true;
 }

@@ -1,0 +1,150 @@
+#include "lib/optim/parameters.h"
+
+#include <algorithm>
+#include <unordered_map>
+
+namespace trainer::optim {
+namespace {
+
+constexpr int64_t alignment = 64;  // bytes: a cache line, and the widest vector register
+
+bool decays(const std::string& name, const Shape& shape, const Rules& rules) {
+  if (shape.rank() <= 1 || name == "bias" || name.ends_with(".bias")) return false;
+  return std::none_of(rules.no_decay.begin(), rules.no_decay.end(),
+                      [&](const std::string& pattern) { return has_components(name, pattern); });
+}
+
+/// Every parameter once, in order of use; the position of a tied weight is that of its first use, where
+/// backward completes it.
+std::vector<Span> collect(nn::Module& model, const Rules& rules) {
+  std::vector<Span> spans;
+  std::unordered_map<const nn::Parameter*, size_t> positions;
+  std::unordered_map<const std::byte*, std::string> memory;
+  for (const auto& [name, parameter] : nn::parameters(model)) {
+    const auto [position, is_new] = positions.try_emplace(parameter, spans.size());
+    if (!is_new) {
+      spans[position->second].tied.push_back(name);
+      continue;
+    }
+    const Tensor& value = parameter->var.value();
+    check(value.defined() && is_floating(value.dtype()), "parameter {} has no floating-point value", name);
+    const DType first = spans.empty() ? value.dtype() : spans.front().parameter->var.value().dtype();
+    check(value.dtype() == first, "parameter {} is {}, those before it are {}", name, name_of(value.dtype()),
+          name_of(first));
+    if (value.numel() > 0) {
+      const auto [other, unshared] = memory.try_emplace(value.raw(), name);
+      check(unshared,
+            "parameters {} and {} share memory but are two nn::Parameter: tie them by visiting one twice",
+            other->second, name);
+    }
+    Span span{.name = name, .parameter = parameter, .size = value.numel()};
+    if (rules.lr_factor) span.lr_factor = rules.lr_factor(name);
+    if (decays(name, value.shape(), rules)) span.weight_decay = rules.weight_decay;
+    spans.push_back(std::move(span));
+  }
+  return spans;
+}
+
+/// Gives the spans their places, one after the other. Returns the length of the arena.
+int64_t lay_out(std::vector<Span>& spans, int64_t unit) {
+  int64_t end = 0;
+  for (Span& span : spans) {
+    span.begin = end;
+    end += (span.size + unit - 1) / unit * unit;
+  }
+  return end;
+}
+
+}  // namespace
+
+bool has_components(std::string_view name, std::string_view pattern) {
+  if (pattern.empty()) return false;
+  for (size_t at = name.find(pattern); at != std::string_view::npos; at = name.find(pattern, at + 1)) {
+    const size_t end = at + pattern.size();
+    if ((at == 0 || name[at - 1] == '.') && (end == name.size() || name[end] == '.')) return true;
+  }
+  return false;
+}
+
+Parameters::Parameters(nn::Module& model, const Rules& rules, Device device) {
+  std::vector<Span> spans = collect(model, rules);
+  std::reverse(spans.begin(), spans.end());
+  const DType dtype = spans.empty() ? DType::f32 : spans.front().parameter->var.value().dtype();
+  for (Span& span : spans) {
+    const bool is_frozen = rules.frozen && rules.frozen(span.name);
+    (is_frozen ? frozen_ : trainable_).push_back(std::move(span));
+  }
+  const int64_t unit = alignment / static_cast<int64_t>(size_of(dtype));
+  values_ = Tensor::zeros({lay_out(trainable_, unit)}, dtype, device);
+  gradients_ = zeros();
+  frozen_values_ = Tensor::zeros({lay_out(frozen_, unit)}, dtype, device);
+
+  for (const Span& span : trainable_) {
+    Var& var = span.parameter->var;
+    Tensor value = part(values_, span);
+    value.copy_from(var.value());
+    if (!var.requires_grad()) var = Var(value, true);  // was frozen in earlier arenas
+    var.rebase(value, part(gradients_, span));
+  }
+  for (const Span& span : frozen_) {
+    Tensor value = part(frozen_values_, span);
+    value.copy_from(span.parameter->var.value());
+    span.parameter->var = Var(value);
+  }
+  received_.resize(trainable_.size());
+  segments_.reserve(trainable_.size());
+}
+
+int64_t Parameters::count() const {
+  int64_t n = 0;
+  for (const Span& span : trainable_) n += span.size;
+  return n;
+}
+
+Tensor Parameters::zeros() const { return Tensor::zeros(values_.shape(), values_.dtype(), values_.device()); }
+
+Tensor Parameters::part(const Tensor& arena, const Span& span) {
+  const size_t offset = arena.offset() + static_cast<size_t>(span.begin) * size_of(arena.dtype());
+  return Tensor::over(arena.storage(), offset, span.parameter->var.shape(), arena.dtype());
+}
+
+void Parameters::zero_grad() {
+  for (const Span& span : trainable_) span.parameter->var.zero_grad();
+}
+
+const std::vector<ops::Segment>& Parameters::segments() {
+  bool changed = false;
+  for (size_t i = 0; i < trainable_.size(); ++i) {
+    const bool receives = trainable_[i].parameter->var.grad().defined();
+    if (receives == static_cast<bool>(received_[i])) continue;
+    changed = true;
+    received_[i] = receives;
+    if (!receives) part(gradients_, trainable_[i]).zero();  // nobody writes there until it receives one again
+  }
+  if (changed) merge();
+  return segments_;
+}
+
+void Parameters::merge() {
+  segments_.clear();
+  bool adjacent = false;  // the parameter before is the end of the last segment
+  for (size_t i = 0; i < trainable_.size(); ++i) {
+    const Span& span = trainable_[i];
+    const bool joins = adjacent && segments_.back().lr_factor == span.lr_factor &&
+                       segments_.back().weight_decay == span.weight_decay;
+    adjacent = received_[i];
+    if (!adjacent) continue;
+    if (!joins) segments_.push_back({span.begin, span.begin, span.lr_factor, span.weight_decay});
+    segments_.back().end = span.begin + span.size;
+  }
+}
+
+std::vector<std::string> Parameters::without_gradient() const {
+  std::vector<std::string> names;
+  for (const Span& span : trainable_) {
+    if (!span.parameter->var.grad().defined()) names.push_back(span.name);
+  }
+  return names;
+}
+
+}  // namespace trainer::optim

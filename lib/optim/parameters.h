@@ -1,0 +1,101 @@
+// Parameters: a model's trainable parameters in one contiguous arena, and their gradients in a second one of
+// the same layout.
+//
+//   optim::Parameters parameters(model, {.weight_decay = 0.05, .no_decay = {"absolute_pos_embed"}}, device);
+//   parameters.zero_grad();
+//   loss.backward();                  // writes into parameters.gradients()
+//   optimizer.update(control);        // one kernel over parameters.segments()
+//
+// The arena is in reverse order of use, so that backward fills the gradients from front to back and the first
+// buckets of a reducer are complete while it still runs. Every parameter begins at a multiple of 64 bytes.
+// What lies between two of them is zero in both arenas and in every optimizer state, and stays so: kernels
+// may run across it.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/nn/module.h"
+#include "lib/ops/flat.h"
+
+namespace trainer::optim {
+
+/// How parameters are treated, by name. A tied weight goes by its first name.
+struct Rules {
+  double weight_decay = 0;  ///< TRAIN.WEIGHT_DECAY; biases and parameters of rank 0 or 1 are never decayed
+                            ///< (as in timm and Swin)
+  /// Further parameters without decay: whole components of a name, as "absolute_pos_embed", "cpb_mlp" or
+  /// "head.weight".
+  std::vector<std::string> no_decay = {};
+  /// Parameters that are not trained; none if empty.
+  std::function<bool(std::string_view name)> frozen = {};
+  /// A parameter's learning rate relative to the others' (layer-wise decay); 1 if empty.
+  std::function<double(std::string_view name)> lr_factor = {};
+};
+
+/// `pattern` is a run of whole dotted components of `name`: "b.c" is one of "a.b.c.d", "c" is none of "a.bc".
+bool has_components(std::string_view name, std::string_view pattern);
+
+/// A parameter's place.
+struct Span {
+  std::string name = {};
+  nn::Parameter* parameter = nullptr;
+  int64_t begin = 0, size = 0;  ///< elements of the arena
+  double lr_factor = 1, weight_decay = 0;
+  std::vector<std::string> tied = {};  ///< its other names
+};
+
+/// Optimizers keep references to it, so it neither moves nor is copied. The model has to outlive it. A change
+/// of what is trainable needs new Parameters.
+class Parameters {
+ public:
+  /// Moves the model's parameters to `device` and into the arenas. They must have one floating dtype; two
+  /// nn::Parameter over the same memory are refused: a tied weight is one nn::Parameter that is visited under
+  /// several names.
+  Parameters(nn::Module& model, const Rules&, Device);
+  Parameters(const Parameters&) = delete;
+  Parameters& operator=(const Parameters&) = delete;
+
+  /// In the order of the arena.
+  const std::vector<Span>& trainable() const { return trainable_; }
+  /// In an arena of their own, without gradients.
+  const std::vector<Span>& frozen() const { return frozen_; }
+  /// Elements that are trained, without the gaps.
+  int64_t count() const;
+
+  const Tensor& values() const { return values_; }
+  Tensor& values() { return values_; }
+  /// Spans of parameters that received no gradient in this step may hold older ones until segments() is
+  /// called.
+  const Tensor& gradients() const { return gradients_; }
+  Tensor& gradients() { return gradients_; }
+  /// An arena of the same layout, filled with zeros: for optimizer state.
+  Tensor zeros() const;
+  /// A trainable parameter's part of such an arena, in the parameter's shape; shares memory.
+  static Tensor part(const Tensor& arena, const Span&);
+
+  /// Forgets all gradients; the next backward overwrites them.
+  void zero_grad();
+  /// What this step's update covers. A parameter that received no gradient since zero_grad() is left out, as
+  /// PyTorch leaves out grad = None: neither decay nor momentum move it. Neighbours with the same factor and
+  /// decay form one segment.
+  ///
+  /// Looks at the gradients anew at each call, so it comes after the last backward of the step and before
+  /// gradients() is summed or reduced: where a parameter stops receiving gradients, its span of gradients()
+  /// is set to zero here.
+  const std::vector<ops::Segment>& segments();
+  /// Trainable parameters that received no gradient since zero_grad().
+  std::vector<std::string> without_gradient() const;
+
+ private:
+  void merge();
+
+  std::vector<Span> trainable_, frozen_;
+  Tensor values_, gradients_, frozen_values_;
+  std::vector<char> received_;  // by trainable parameter: has a gradient that segments_ covers
+  std::vector<ops::Segment> segments_;
+};
+
+}  // namespace trainer::optim

@@ -1,0 +1,42 @@
+// Schedule: the learning rate of every optimizer update, as Swin builds its schedules on timm's. One file
+// each.
+#pragma once
+
+#include <cstdint>
+
+#include "lib/registry/registry.h"
+
+namespace trainer::optim {
+
+/// The run that a schedule spans. Learning rates are final: after scaling (lib/optim/lr_scaling.h).
+struct Horizon {
+  double base_lr = 0, warmup_lr = 0, min_lr = 0;
+  int64_t warmup_steps = 0;     ///< optimizer updates; may exceed total_steps
+  int64_t total_steps = 0;      ///< optimizer updates of the whole run
+  int64_t steps_per_epoch = 0;  ///< optimizer updates
+};
+
+/// A function of the number of the update alone, so resuming needs no state.
+class Schedule {
+ public:
+  explicit Schedule(const Horizon& horizon) : horizon_(horizon) {}
+  virtual ~Schedule() = default;
+
+  /// For an update that follows `done` others: lr(0) is the first one's. Rises linearly from warmup_lr to
+  /// base_lr during the warm-up, which every schedule has.
+  double lr(int64_t done) const;
+
+ protected:
+  /// The rest; done >= warmup_steps.
+  virtual double after_warmup(int64_t done) const = 0;
+  const Horizon& horizon() const { return horizon_; }
+
+ private:
+  Horizon horizon_;
+};
+
+/// By TRAIN.LR_SCHEDULER.NAME; keys in TRAIN.LR_SCHEDULER.
+using Schedules = Registry<Schedule, const Horizon&>;
+Schedules& schedules();
+
+}  // namespace trainer::optim
