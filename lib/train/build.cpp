@@ -1,7 +1,6 @@
 #include "lib/train/build.h"
 
 #include "lib/base/log.h"
-#include "lib/checkpoint/weights.h"
 #include "lib/optim/lr_scaling.h"
 
 namespace trainer::train {
@@ -67,12 +66,13 @@ std::unique_ptr<data::Loader> build_loader(std::shared_ptr<const data::Dataset> 
   return std::make_unique<data::Loader>(std::move(dataset), sampler, s.loader);
 }
 
-std::unique_ptr<nn::Model> build_model(const config::Config& config, const Settings& s, const Shape& sample, Device device) {
+std::unique_ptr<nn::Model> build_model(const config::Config& config, const Settings& s, const Shape& sample, Device device,
+                                       const checkpoint::LoadOptions& options) {
   check_type(s.model.type);
   auto model = nn::models().make(s.model.name, config.group("MODEL"), sample);
   nn::initialize(*model, static_cast<uint64_t>(s.run.seed));
   if (const std::string weights = weights_path(s.model); !weights.empty()) {
-    checkpoint::load_weights(*model, weights, {.replace_classifier = true});
+    checkpoint::load_weights(*model, weights, options);
     log::info("weights of {}", weights);
   }
   nn::move_to(*model, device);

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 
+#include "lib/checkpoint/weights.h"
 #include "lib/config/config.h"
 #include "lib/data/loader.h"
 #include "lib/nn/loss.h"
@@ -37,7 +38,8 @@ std::shared_ptr<const data::Dataset> build_dataset(const config::Config&, const 
 std::unique_ptr<data::Loader> build_loader(std::shared_ptr<const data::Dataset>, const Settings&, data::Split);
 
 /// The model for samples of a shape, initialised from SEED on the host, then from PRETRAINED if that is set, then moved to the device.
-std::unique_ptr<nn::Model> build_model(const config::Config&, const Settings&, const Shape& sample, Device);
+std::unique_ptr<nn::Model> build_model(const config::Config&, const Settings&, const Shape& sample, Device,
+                                       const checkpoint::LoadOptions& = {.replace_classifier = true});
 
 /// TRAIN.LOSS; auto follows the data.
 std::unique_ptr<nn::Loss> build_loss(const config::Config&, const Settings&, const data::Spec&);

@@ -1,0 +1,161 @@
+// trainer devices: what nvidia-smi is for one kind, for all kinds.
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <thread>
+
+#include "apps/trainer/command.h"
+#include "lib/backend/cpu/parallel.h"
+#include "lib/base/system.h"
+#include "lib/base/text.h"
+#include "lib/ops/elementwise.h"
+#include "lib/ops/matmul.h"
+
+namespace trainer::app {
+namespace {
+
+struct Flags {
+  double every = 0;
+  std::string query, format = "table";
+  int index = -1;
+  bool measure = false;
+};
+
+/// A device's fields, in the order of display; --query chooses among them.
+using Row = std::vector<std::pair<std::string, nlohmann::ordered_json>>;
+
+/// Best of three, after one run to warm up.
+template <class F>
+double fastest(F&& run) {
+  run();
+  double best = 1e30;
+  for (int i = 0; i < 3; ++i) {
+    const double begin = now();
+    run();
+    best = std::min(best, now() - begin);
+  }
+  return best;
+}
+
+/// f32 matrix products, 2 N^3 operations.
+double measure_gflops(Device device) {
+  constexpr int64_t n = 2048;
+  const Tensor a = Tensor::full({n, n}, 0.5, DType::f32, device), b = Tensor::full({n, n}, 0.25, DType::f32, device);
+  return 2e-9 * n * n * n / fastest([&] { ops::linear(a, b); });
+}
+
+/// y = a + b over arrays far larger than any cache: three streams.
+double measure_gbytes(Device device) {
+  constexpr int64_t n = int64_t{1} << 26;
+  Tensor a = Tensor::full({n}, 1, DType::f32, device);
+  const Tensor b = Tensor::full({n}, 2, DType::f32, device);
+  return 3e-9 * 4 * n / fastest([&] { ops::add_into(a, b); });
+}
+
+Row cpu_row(bool measure) {
+  const MemoryInfo memory = memory_info();
+  Row row{{"index", 0},
+          {"device", "cpu"},
+          {"name", cpu_name()},
+          {"cores", available_cores()},
+          {"instruction_set", cpu::instruction_set()},
+          {"memory.total", memory.total},
+          {"memory.available", memory.available}};
+  if (measure) {
+    row.emplace_back("f32_gflops", std::round(measure_gflops({})));
+    row.emplace_back("copy_gbytes_per_s", std::round(measure_gbytes({}) * 10) / 10);
+  }
+  return row;
+}
+
+std::string text_of(const std::string& field, const nlohmann::ordered_json& value) {
+  if (field.starts_with("memory.")) return human_bytes(value.get<double>());
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+Row select(const Row& row, const std::string& query) {
+  if (query.empty()) return row;
+  std::vector<std::string> known;
+  for (const auto& [name, value] : row) known.push_back(name);
+  Row chosen;
+  std::stringstream list(query);
+  for (std::string name; std::getline(list, name, ',');) {
+    const auto found = std::ranges::find(row, name, [](const auto& field) { return field.first; });
+    check(Exit::usage, found != row.end(), "devices: unknown field '{}'{}; known: {}", name, did_you_mean(name, known),
+          [&] {
+            std::string all;
+            for (const auto& k : known) all += (all.empty() ? "" : ", ") + k;
+            return all;
+          }());
+    chosen.push_back(*found);
+  }
+  return chosen;
+}
+
+void print_csv(const std::vector<Row>& rows, bool header) {
+  if (header && !rows.empty()) {
+    for (size_t i = 0; i < rows[0].size(); ++i) fmt::print("{}{}", i > 0 ? ", " : "", rows[0][i].first);
+    std::puts("");
+  }
+  for (const Row& row : rows) {
+    for (size_t i = 0; i < row.size(); ++i) {
+      const auto& value = row[i].second;
+      fmt::print("{}{}", i > 0 ? ", " : "", value.is_string() ? value.get<std::string>() : value.dump());
+    }
+    std::puts("");
+  }
+}
+
+void print_json(const std::vector<Row>& rows) {
+  nlohmann::ordered_json all = nlohmann::ordered_json::array();
+  for (const Row& row : rows) {
+    nlohmann::ordered_json object;
+    for (const auto& [name, value] : row) object[name] = value;
+    all.push_back(object);
+  }
+  std::puts(all.dump(2).c_str());
+}
+
+void print_table(const std::vector<Row>& rows) {
+  for (const Row& row : rows) {
+    for (const auto& [name, value] : row) fmt::print("{:<18} {}\n", name, text_of(name, value));
+  }
+}
+
+int list(const Flags& flags) {
+  check(Exit::usage, flags.index <= 0, "devices: there is no device {}", flags.index);
+  cpu::set_threads(available_cores());
+  do {
+    const std::vector<Row> rows{select(cpu_row(flags.measure), flags.query)};
+    if (flags.format == "json") {
+      print_json(rows);
+    } else if (flags.format.starts_with("csv")) {
+      print_csv(rows, flags.format == "csv");
+    } else {
+      print_table(rows);
+    }
+    std::fflush(stdout);
+    if (flags.every > 0) std::this_thread::sleep_for(std::chrono::duration<double>(flags.every));
+  } while (flags.every > 0);
+  return 0;
+}
+
+}  // namespace
+
+Action add_devices(CLI::App& app) {
+  auto flags = std::make_shared<Flags>();
+  app.add_option("-l", flags->every, "again every so many seconds, until interrupted")->check(CLI::PositiveNumber)->type_name("SECONDS");
+  app.add_option("--query", flags->query, "fields, separated by commas")->type_name("FIELDS");
+  app.add_option("--format", flags->format, "table, csv, csv,noheader or json")
+      ->check(CLI::IsMember({"table", "csv", "csv,noheader", "json"}))
+      ->type_name("FORMAT");
+  app.add_option("-i", flags->index, "only this device")->type_name("INDEX");
+  app.add_flag("--measure", flags->measure, "also measure arithmetic and memory");
+  return [flags] { return list(*flags); };
+}
+
+}  // namespace trainer::app

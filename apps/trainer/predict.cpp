@@ -1,0 +1,96 @@
+#include "apps/trainer/command.h"
+#include "lib/backend/cpu/parallel.h"
+#include "lib/base/log.h"
+#include "lib/base/system.h"
+#include "lib/checkpoint/weights.h"
+#include "lib/io/safetensors.h"
+#include "lib/ops/layout.h"
+#include "lib/train/build.h"
+
+namespace trainer::app {
+namespace {
+
+struct Flags {
+  ConfigSource source;
+  std::string model, weights, input, output;
+  bool features = false;
+};
+
+/// The input file's samples, channels last, f32: `images` [N, C, H, W] (u8 scaled by 1/255) or `features` [N, D].
+Tensor read_input(const std::string& path) {
+  const io::SafetensorsFile file(path, Exit::data);
+  check(Exit::data, file.has("images") != file.has("features"), "{}: expected one tensor, 'images' [N, C, H, W] or 'features' [N, D]", path);
+  const bool images = file.has("images");
+  const Tensor x = file.tensor(images ? "images" : "features");
+  check(Exit::data, x.rank() == (images ? 4 : 2), "{}: '{}' has shape {}, expected {}", path, images ? "images" : "features", x.shape(),
+        images ? "[N, C, H, W]" : "[N, D]");
+  check(Exit::data, x.dtype() == DType::f32 || (images && x.dtype() == DType::u8), "{}: '{}' is {}, expected f32{}", path,
+        images ? "images" : "features", name_of(x.dtype()), images ? " or u8" : "");
+  Tensor values = x.to(DType::f32).clone();
+  if (x.dtype() == DType::u8) {
+    for (float& v : values.span<float>()) v /= 255.F;
+  }
+  return images ? ops::to_channels_last(values) : values;
+}
+
+/// Concatenates rows of batches.
+class Rows {
+ public:
+  void add(const Tensor& part, int64_t total) {
+    if (!all_.defined()) all_ = Tensor::empty(part.shape().with(0, total), part.dtype());
+    all_.slice(filled_, filled_ + part.size(0)).copy_from(part);
+    filled_ += part.size(0);
+  }
+  const Tensor& all() const { return all_; }
+
+ private:
+  Tensor all_;
+  int64_t filled_ = 0;
+};
+
+int predict(Flags& flags) {
+  check(Exit::usage, flags.source.cfg.empty() != flags.model.empty(), "predict needs --cfg FILE or --model NAME, one of them");
+  if (!flags.model.empty()) flags.source.flags.push_back({"--model", "MODEL.NAME", flags.model});
+  if (!flags.weights.empty()) flags.source.flags.push_back({"--weights", "MODEL.PRETRAINED", flags.weights});
+  const config::Config config = flags.source.merge();
+  const train::Settings settings(config);
+  const Device device = train::choose_device(settings.run.device);
+  cpu::set_threads(static_cast<int>(settings.run.threads.value_or(available_cores())));
+
+  const Tensor input = read_input(flags.input);
+  const auto model = train::build_model(config, settings, input.shape().drop_front(), device, {.replace_classifier = false});
+  const NoGrad no_grad;
+  const int64_t n = input.size(0);
+  Rows logits;
+  std::vector<Rows> features;
+  for (int64_t begin = 0; begin < n; begin += settings.loader.batch_size) {
+    const Var x(input.slice(begin, std::min(n, begin + settings.loader.batch_size)).clone().to(device));
+    logits.add((*model)(x).value().to(Device{}), n);
+    if (!flags.features) continue;
+    const auto maps = model->features(x);
+    features.resize(maps.size());
+    for (size_t i = 0; i < maps.size(); ++i) features[i].add(ops::to_channels_first(maps[i].value().to(Device{})), n);
+  }
+  check(Exit::data, n > 0, "{}: there are no samples", flags.input);
+  checkpoint::StateDict results{{"logits", logits.all()}};
+  for (size_t i = 0; i < features.size(); ++i) results.emplace_back(fmt::format("features.{}", i), features[i].all());
+  io::write_safetensors(flags.output, results, {}, Exit::data);
+  log::info("{} predictions in {}", n, flags.output);
+  return 0;
+}
+
+}  // namespace
+
+Action add_predict(CLI::App& app, const std::vector<std::string>& opts) {
+  auto flags = std::make_shared<Flags>();
+  flags->source.opts = opts;
+  app.add_option("--cfg", flags->source.cfg, "configuration of the model")->type_name("FILE");
+  app.add_option("--model", flags->model, "a registered model, instead of --cfg")->type_name("NAME");
+  app.add_option("--weights", flags->weights, "model.safetensors; without it the model is as initialised")->type_name("FILE");
+  app.add_option("--input", flags->input, "safetensors: images [N, C, H, W] or features [N, D]")->required()->type_name("FILE");
+  app.add_option("--output", flags->output, "safetensors: logits [N, K]")->required()->type_name("FILE");
+  app.add_flag("--features", flags->features, "also the stages' outputs, features.0 ..., in NCHW");
+  return [flags] { return predict(*flags); };
+}
+
+}  // namespace trainer::app
