@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "apps/trainer/command.h"
+#include "lib/backend/cpu/info.h"
 #include "lib/backend/cpu/parallel.h"
 #include "lib/base/system.h"
 #include "lib/base/text.h"

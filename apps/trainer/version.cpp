@@ -1,5 +1,5 @@
 #include "apps/trainer/command.h"
-#include "lib/backend/cpu/onednn.h"
+#include "lib/backend/cpu/info.h"
 #include "lib/tensor/device.h"
 #include "trainer_version.h"
 

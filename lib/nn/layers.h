@@ -12,7 +12,7 @@ struct Conv2dOptions {
   ops::Pair kernel = 1, stride = 1, padding = 0, dilation = 1;
   int64_t groups = 1;
   bool bias = true;
-  std::optional<Init> init;  ///< weights; default torch's
+  std::optional<Init> init = {};  ///< weights; default torch's
 };
 
 /// [N, H, W, in] -> [N, OH, OW, out].
@@ -32,8 +32,8 @@ class Conv2d final : public Module {
 
 struct LinearOptions {
   bool bias = true;
-  std::optional<Init> init;       ///< weights; default torch's
-  std::optional<Init> bias_init;  ///< default torch's
+  std::optional<Init> init = {};       ///< weights; default torch's
+  std::optional<Init> bias_init = {};  ///< default torch's
 };
 
 /// [..., in] -> [..., out].

@@ -32,7 +32,7 @@ struct Evaluation {
   int64_t step = 0, epoch = 0;
   int64_t samples = 0;
   double loss = 0;
-  std::vector<std::pair<std::string, double>> metrics;  ///< acc1, acc5
+  std::vector<std::pair<std::string, double>> metrics = {};  ///< acc1, acc5
   /// Higher is better: the first metric, or the negative loss where there is none.
   double score() const { return metrics.empty() ? -loss : metrics.front().second; }
 };
