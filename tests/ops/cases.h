@@ -25,7 +25,7 @@ class Inputs {
  public:
   /// Activations and weights have type `dtype`; statistics and arenas the accumulation type (f64 for f64,
   /// else f32).
-  explicit Inputs(DType dtype) : dtype_(dtype) {}
+  explicit Inputs(DType dtype, uint64_t seed = 0) : dtype_(dtype), rng_(seed) {}
 
   Tensor normal(const Shape&);
   /// Like normal(), but each element is one of -1, 0, 1: ties everywhere.
@@ -43,7 +43,7 @@ class Inputs {
  private:
   Tensor fill(const Shape&, DType, const std::function<double(uint64_t)>& value);
   DType dtype_;
-  Rng rng_{7};
+  Rng rng_;
   uint64_t next_ = 0;
 };
 

@@ -9,7 +9,7 @@ using ops::BatchNormArgs;
 using ops::Moments;
 
 const std::vector<Shape> shapes{{2, 3, 5, 1},  {4, 4, 4, 3}, {2, 5, 7, 7}, {3, 1, 1, 17}, {2, 4, 4, 33},
-                                {1, 9, 9, 16}, {2, 1},       {64, 10},     {3, 5, 24},    {2, 8, 8, 64}};
+                                {1, 9, 9, 16}, {9, 1},       {64, 10},     {3, 5, 24},    {2, 8, 8, 64}};
 
 std::string title(const Shape& x, bool relu, bool residual, double eps = 1e-5) {
   return fmt::format("{}{}{}{}", x, residual ? " + residual" : "", relu ? ", ReLU" : "",
@@ -85,7 +85,9 @@ std::vector<Case> batch_norm_cases() {
   }
   for (int64_t channels = 1; channels <= 70; ++channels)
     cases.push_back(training({3, 2, 2, channels}, true, true));
-  cases.push_back(training({6, 9}, false, false, 0.5));
+  // Two values normalise to -1 and 1: only a large eps leaves a gradient that is not all rounding.
+  cases.push_back(training({2, 1}, false, false, 0.5));
+  cases.push_back(training({6, 9}, true, false, 0.5));
   cases.push_back(evaluation({0, 4, 4, 3}, true, true));
   return cases;
 }
