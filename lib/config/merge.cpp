@@ -39,6 +39,17 @@ bool is_below(std::string_view key, std::string_view group) {
   return key == group || (key.starts_with(group) && key[group.size()] == '.');
 }
 
+/// Whether a key below this one was renamed or deprecated.
+bool was_group(std::string_view key) {
+  const Declarations& known = declarations();
+  const auto is_inside = [key](const std::string& old_key) {
+    return old_key != key && is_below(old_key, key);
+  };
+  return std::any_of(known.renamed.begin(), known.renamed.end(),
+                     [&](const auto& entry) { return is_inside(entry.first); }) ||
+         std::any_of(known.deprecated.begin(), known.deprecated.end(), is_inside);
+}
+
 }  // namespace
 
 void Merger::opts(std::span<const std::string> words) {
@@ -91,11 +102,12 @@ void Merger::map(std::string_view group, const Source& map, std::string_view fil
       }
     } else if (entry.value->form == Source::Form::map && (!node || !node->is_leaf())) {
       const Node* parent = root_.find(group);
-      if (!node && (!parent || !parent->new_allowed())) {
+      const bool may_add = parent && parent->new_allowed();
+      if (!node && !may_add && !was_group(key)) {
         unknown(key, origin);
         continue;
       }
-      if (!node) root_.find(group)->add_group(entry.key);
+      if (!node && may_add) root_.find(group)->add_group(entry.key);
       this->map(key, *entry.value, file, layer);
     } else {
       assign(key, *entry.value, origin);

@@ -155,8 +155,8 @@ std::optional<T> convert(const Value& value) {
 
 /// The value as the type wants it: int to float without loss, elements of a list likewise and numbers out of
 /// their text
-/// ("1e-3" in a list of float), or into text in a list of str. An element that does not convert stays: yacs does not look into lists,
-/// binding does. Nothing if the kinds differ. None is every type's.
+/// ("1e-3" in a list of float), or into text in a list of str. An element that does not convert stays: yacs
+/// does not look into lists, binding does. Nothing if the kinds differ. None is every type's.
 std::optional<Value> coerce(const Value&, const Type&);
 
 }  // namespace trainer::config

@@ -6,6 +6,7 @@
 #include <yaml-cpp/mark.h>
 #include <yaml-cpp/parser.h>
 
+#include <algorithm>
 #include <sstream>
 #include <unordered_map>
 #include <unordered_set>
@@ -23,8 +24,8 @@ constexpr std::string_view core_tag = "tag:yaml.org,2002:";
 /// cyclic graph ever exists.
 class Builder : public YAML::EventHandler {
  public:
-  Builder(std::string_view name, std::string_view sentinel, Budget& budget, Problems& problems)
-      : name_(name), sentinel_(sentinel), budget_(budget), problems_(problems) {}
+  Builder(std::string_view name, Budget& budget, Problems& problems)
+      : name_(name), budget_(budget), problems_(problems) {}
 
   std::shared_ptr<const Source> root() const { return root_; }
 
@@ -44,7 +45,6 @@ class Builder : public YAML::EventHandler {
 
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& text) override {
-    if (text.find(sentinel_) != text.npos) stop(mark, "a quoted text is not closed");
     const Form form = scalar_form(mark, tag);
     if (expects_key()) return key(mark, form, text);
     auto source = std::make_shared<Source>(Source{.form = form, .mark = at(mark), .text = text});
@@ -168,7 +168,7 @@ class Builder : public YAML::EventHandler {
     }
   }
 
-  std::string_view name_, sentinel_;
+  std::string_view name_;
   Budget& budget_;
   Problems& problems_;
   int documents_ = 0;
@@ -177,12 +177,15 @@ class Builder : public YAML::EventHandler {
   std::shared_ptr<const Source> root_;
 };
 
-/// A comment that does not occur in `text`. Appended to it, it shows up inside a scalar exactly if that
-/// scalar was still open.
-std::string end_comment(std::string_view text) {
-  std::string comment = "# end";
-  while (text.find(comment) != text.npos) comment += '.';
-  return comment;
+/// Where and why the parser gave up. It has read one line more than the file has.
+void add_problem(std::string_view name, std::string_view text, const YAML::Exception& e, Problems& problems) {
+  const auto lines =
+      static_cast<int>(std::count(text.begin(), text.end(), '\n')) + (text.ends_with('\n') ? 0 : 1);
+  const bool at_end = e.mark.line >= lines;
+  const Mark mark = at_end ? Mark{lines, 1} : Mark{e.mark.line + 1, e.mark.column + 1};
+  const bool in_quotes = e.msg == YAML::ErrorMsg::EOF_IN_SCALAR;
+  const std::string what = in_quotes ? "a quoted text is not closed at the end of the file" : e.msg;
+  problems.add(fmt::format("{}:{}:{}", name, mark.line, mark.column), "", what);
 }
 
 }  // namespace
@@ -193,18 +196,15 @@ std::shared_ptr<const Source> read_yaml(std::string_view text, std::string_view 
     problems.add(name, "", what);
     return nullptr;
   }
-  const std::string sentinel = end_comment(text);
-  Builder builder(name, sentinel, budget, problems);
+  Builder builder(name, budget, problems);
   const size_t problems_before = problems.count();
   try {
-    std::istringstream stream(std::string(text) + (text.ends_with('\n') ? "" : "\n") + sentinel);
+    // With a line break at the very end yaml-cpp would take a quoted text that is still open for closed.
+    std::istringstream stream(std::string(text) + (text.ends_with('\n') ? "#" : "\n#"));
     YAML::Parser parser(stream);
     while (parser.HandleNextDocument(builder)) continue;
   } catch (const YAML::Exception& e) {
-    const bool placed = e.mark.line >= 0;
-    problems.add(
-        placed ? fmt::format("{}:{}:{}", name, e.mark.line + 1, e.mark.column + 1) : std::string(name), "",
-        e.msg);
+    add_problem(name, text, e, problems);
     return nullptr;
   }
   if (problems.count() > problems_before) return nullptr;

@@ -1,0 +1,144 @@
+// YAML as an attacker, or a tired person, writes it.
+#include "lib/config/yaml.h"
+
+#include "tests/config/fixture.h"
+
+using namespace trainer;
+using namespace trainer::config;
+using namespace std::string_literals;
+
+namespace {
+
+std::shared_ptr<const Source> read(const std::string& text) {
+  Budget budget;
+  Problems problems;
+  auto root = read_yaml(text, "a.yaml", budget, problems);
+  problems.raise();
+  return root;
+}
+std::string refusal(const std::string& text) {
+  return error_of([&] { read(text); });
+}
+std::string repeated(const std::string& text, int times) {
+  std::string out;
+  for (int i = 0; i < times; ++i) out += text;
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("a map with positions") {
+  const auto root = read("A:\n  B: 1\n  C: [x, 'y']\n");
+  REQUIRE(root->entries.size() == 1);
+  const Source& group = *root->entries[0].value;
+  CHECK(group.entries[1].key == "C");
+  CHECK(group.entries[1].mark.line == 3);
+  CHECK(group.entries[1].mark.column == 3);
+  CHECK(group.entries[1].value->items[1]->form == Source::Form::quoted);
+  CHECK(read("\xEF\xBB\xBFX: 1\r\nY: \xC3\xA9\r\n...\n")->entries.size() == 2);
+}
+
+TEST_CASE("the document is one map") {
+  for (const char* text : {"", "\n\n", "# only a comment\n", "---\n", "null\n"}) {
+    INFO(text);
+    CHECK(refusal(text) == "a.yaml: the file is empty");
+  }
+  CHECK_THAT(refusal("- 1\n"),
+             ContainsSubstring("a.yaml:1:1: the root must be a map of keys, not [1] (list)"));
+  CHECK_THAT(refusal("A:1\n"), ContainsSubstring("the root must be a map"));
+  CHECK_THAT(refusal("A: 1\n---\nA: 2\n"),
+             ContainsSubstring("a second document or text after the end of the first"));
+  CHECK_THAT(refusal("{A: 1} tail\n"), ContainsSubstring("a.yaml:1:"));
+  CHECK_THAT(refusal("{A: 1}\n{B: 1}\n"), ContainsSubstring("a.yaml:2:1: a second document or text"));
+}
+
+TEST_CASE("duplicate keys are refused, all of them, with their lines") {
+  CHECK(refusal("A:\n  B: 1\n  C: 1\n  B: 2\nA: 3\n") ==
+        "a.yaml:4:3: A.B: duplicate key, first in line 2\na.yaml:5:1: A: duplicate key, first in line 1");
+}
+
+TEST_CASE("merge keys, foreign tags and keys that are no words") {
+  CHECK_THAT(refusal("A: &a {X: 1}\nB:\n  <<: *a\n"),
+             ContainsSubstring("a.yaml:3:3: merge keys (<<) are not supported"));
+  CHECK_THAT(refusal("A: !!python/object:os.system 1\n"),
+             ContainsSubstring("tag:yaml.org,2002:python/object:os.system"));
+  CHECK_THAT(refusal("A: !mine [1]\n"), ContainsSubstring("the tag !mine is not supported"));
+  CHECK_THAT(refusal("? [a]\n: 1\n"), ContainsSubstring("a key must be a plain word"));
+  CHECK_THAT(refusal("~: 1\n"), ContainsSubstring("a key must be a word"));
+  CHECK_THAT(refusal("A: &a 1\n*a : 2\n"), ContainsSubstring("not an alias"));
+  CHECK(decode(*read("A: !!str 10\n")->entries[0].value) ==
+        Value(10));  // as yacs, which decodes every string
+}
+
+TEST_CASE("what is cut off is refused") {
+  for (const char* text :
+       {"A: \"abc", "A: \"abc\n", "A: 'abc", "A: 'it''", "A: [\"x\n", "A: 1\n\"B", "A: \"x\\"}) {
+    INFO(text);
+    CHECK_THAT(refusal(text), ContainsSubstring("a.yaml:"));
+  }
+  CHECK(refusal("A: 1\nB: \"abc\n") == "a.yaml:2:1: a quoted text is not closed at the end of the file");
+  CHECK_THAT(refusal("A: [1, 2\n"), ContainsSubstring("a.yaml:"));
+  CHECK_THAT(refusal("A: {B: 1\n"), ContainsSubstring("a.yaml:"));
+  CHECK(read("A: \"# end\"\nB: '# end..'\n")->entries.size() == 2);
+  CHECK(read("A: |\n  text\n  # end")->entries[0].value->text == "text\n# end\n");
+}
+
+TEST_CASE("depth is bounded before the parser's stack is") {
+  CHECK(read("A: " + std::string(60, '[') + std::string(60, ']') + "\n"));
+  for (const std::string& text :
+       {std::string(100'000, '['), repeated("{A: ", 100'000), repeated("- ", 100'000),
+        repeated("? ", 100'000), "A: " + repeated("[ ", 100'000)}) {
+    CHECK_THAT(refusal(text), ContainsSubstring("nested deeper than 64 levels") ||
+                                  ContainsSubstring("a key must be a plain word"));
+  }
+}
+
+TEST_CASE("aliases cost what they expand to") {
+  CHECK(read("A: &a [1, 2]\nB: *a\n")->entries[1].value->items.size() == 2);
+  CHECK_THAT(refusal("A: &r [*r]\n"),
+             ContainsSubstring("a.yaml:1:8: an alias inside the value that it names"));
+  CHECK_THAT(refusal("A: *nobody\n"), ContainsSubstring("a.yaml:1:4:"));
+  std::string bomb = "A0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
+  for (int i = 1; i < 12; ++i) {
+    const std::string alias = "*a" + std::to_string(i - 1);
+    bomb += "A" + std::to_string(i) + ": &a" + std::to_string(i) + " [" + repeated(alias + ", ", 9) + alias +
+            "]\n";
+  }
+  CHECK_THAT(refusal(bomb), ContainsSubstring("too many values"));
+  CHECK_THAT(refusal("A: &a \"" + std::string(500'000, 'x') + "\"\nB: [" + repeated("*a, ", 1000) + "]\n"),
+             ContainsSubstring("too many values"));
+  CHECK_THAT(refusal("A: [" + repeated("1,", 100'001) + "]\n"), ContainsSubstring("too many values"));
+}
+
+TEST_CASE("only UTF-8 text without control characters") {
+  CHECK_THAT(refusal("\xFF\xFE"
+                     "A\0:\0 \0001\0"s),
+             ContainsSubstring("UTF-16"));
+  CHECK_THAT(refusal("A\0:\0"s), ContainsSubstring("line 1 has the control character 0x00"));
+  CHECK_THAT(refusal("A: 1\n\x04"
+                     "B: 2\n"),
+             ContainsSubstring("line 2 has the control character 0x04"));
+  CHECK_THAT(refusal("A: \xC3\x28\n"), ContainsSubstring("line 1 is not UTF-8"));
+  CHECK_THAT(refusal("A: \xED\xA0\x80\n"), ContainsSubstring("not UTF-8"));
+}
+
+TEST_CASE("YAML's own errors have their place") {
+  CHECK_THAT(refusal("A: 1\nB: b: c\n"), ContainsSubstring("a.yaml:2:"));
+  CHECK_THAT(refusal("A:\n\tB: 1\n"), ContainsSubstring("a.yaml:"));
+  CHECK_THAT(refusal("A: @x\n"), ContainsSubstring("a.yaml:1:4"));
+}
+
+TEST_CASE("files that cannot be configurations") {
+  const Folder folder;
+  Config config = test_config();
+  const auto error = [&](const std::filesystem::path& path) {
+    return error_of([&] { config.merge_file(path); });
+  };
+  CHECK_THAT(error(folder / "missing.yaml"),
+             ContainsSubstring("missing.yaml: cannot be read: No such file or directory"));
+  CHECK_THAT(error(folder / ""), ContainsSubstring("is a directory"));
+  CHECK_THAT(error(folder.write("a.py", "x = 1")), ContainsSubstring("write YAML"));
+  CHECK_THAT(error(folder.write("big.yaml", "T: {}\n#" + std::string(1 << 20, 'x'))),
+             ContainsSubstring("is larger than 1024 KiB"));
+  CHECK_THAT(error("/dev/zero"), ContainsSubstring("is larger than 1024 KiB"));
+}
