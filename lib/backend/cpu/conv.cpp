@@ -1,0 +1,216 @@
+// Convolution through oneDNN. Activations stay channels last; weights and their gradient are copied to and
+// from the layout that the primitive prefers, which is worth it for all but the smallest maps: with plain
+// weights oneDNN falls back to im2col + GEMM at half the speed.
+#include "lib/ops/conv.h"
+
+#include <optional>
+
+#include "lib/backend/cpu/floats.h"
+#include "lib/backend/cpu/onednn.h"
+
+namespace trainer::cpu {
+namespace {
+
+using dnnl::memory;
+using Forward = dnnl::convolution_forward;
+using BackwardData = dnnl::convolution_backward_data;
+using BackwardWeights = dnnl::convolution_backward_weights;
+constexpr auto direct = dnnl::algorithm::convolution_direct;
+
+/// Everything oneDNN needs to know of a convolution.
+struct Problem {
+  Shape x, w, y;
+  ops::Conv2dArgs args;
+  bool bias;
+
+  double flops() const {
+    return 2.0 * static_cast<double>(y.numel()) * static_cast<double>(w.numel() / w[0]);
+  }
+  Key key(int nthr) const {
+    return {x[0],
+            x[1],
+            x[2],
+            x[3],
+            w[0],
+            w[1],
+            w[2],
+            args.stride.h,
+            args.stride.w,
+            args.padding.h,
+            args.padding.w,
+            args.dilation.h,
+            args.dilation.w,
+            args.groups,
+            bias,
+            nthr};
+  }
+
+  memory::dims strides() const { return {args.stride.h, args.stride.w}; }
+  memory::dims dilates() const { return {args.dilation.h - 1, args.dilation.w - 1}; }
+  memory::dims padding_before() const { return {args.padding.h, args.padding.w}; }
+  /// May be negative: rows that no window reaches are cut off.
+  memory::dims padding_after() const {
+    const auto after = [](int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t dilation,
+                          int64_t before) {
+      return (out - 1) * stride + dilation * (kernel - 1) + 1 - in - before;
+    };
+    return {after(x[1], y[1], w[1], args.stride.h, args.dilation.h, args.padding.h),
+            after(x[2], y[2], w[2], args.stride.w, args.dilation.w, args.padding.w)};
+  }
+
+  static memory::desc channels_last(const Shape& s) {
+    return strided({s[0], s[3], s[1], s[2]}, {s[1] * s[2] * s[3], 1, s[2] * s[3], s[3]});
+  }
+  memory::desc x_desc() const { return channels_last(x); }
+  memory::desc y_desc() const { return channels_last(y); }
+  /// Undefined if there is no bias; oneDNN takes it so.
+  memory::desc bias_desc() const { return bias ? bias_memory() : memory::desc(); }
+  memory::desc bias_memory() const { return plain({w[0]}); }
+  memory::dims w_dims() const {
+    const int64_t g = args.groups;
+    return g == 1 ? memory::dims{w[0], w[3], w[1], w[2]} : memory::dims{g, w[0] / g, w[3], w[1], w[2]};
+  }
+  /// Our layout, [O, KH, KW, I/groups].
+  memory::desc w_desc() const {
+    const int64_t filter = w[1] * w[2] * w[3];
+    const memory::dims s{filter, 1, w[2] * w[3], w[3]};
+    return args.groups == 1 ? strided(w_dims(), s)
+                            : strided(w_dims(), {filter * (w[0] / args.groups), s[0], s[1], s[2], s[3]});
+  }
+
+  Forward::primitive_desc forward() const {
+    return forward_desc<Forward>(dnnl::prop_kind::forward_training, direct, x_desc(), any_layout(w_dims()),
+                                 bias_desc(), y_desc(), strides(), dilates(), padding_before(),
+                                 padding_after());
+  }
+};
+
+/// A layout conversion of weights, or none where the layouts agree.
+class Packing {
+ public:
+  Packing(const memory::desc& from, const memory::desc& to, const memory::desc& packed)
+      : bytes_(packed.get_size()) {
+    if (from != to) reorder_ = make_reorder(from, to);
+  }
+  bool needed() const { return reorder_.has_value(); }
+  Storage buffer() const { return Storage(bytes_, Device{}); }
+  void run(const void* from, void* to) { reorder_->run({from, to}); }
+
+ private:
+  std::optional<Primitive> reorder_;
+  size_t bytes_;
+};
+
+/// Weights in a primitive's layout: a copy in `storage`, or the tensor itself.
+struct PackedWeights {
+  Storage storage;
+  const void* data;
+};
+PackedWeights pack(const Tensor& w, Packing& packing) {
+  if (!packing.needed()) return {{}, w.raw()};
+  Storage s = packing.buffer();
+  packing.run(w.raw(), s.data());
+  const void* data = s.data();
+  return {std::move(s), data};
+}
+
+struct ForwardPlan {
+  Packing packing;
+  Primitive convolution;
+
+  static ForwardPlan make(const Problem& p) {
+    const auto pd = p.forward();
+    const auto w = pd.weights_desc();
+    return {Packing(p.w_desc(), w, w), Primitive(Forward(pd),
+                                                 {{DNNL_ARG_SRC, p.x_desc()},
+                                                  {DNNL_ARG_WEIGHTS, w},
+                                                  {DNNL_ARG_BIAS, p.bias_memory()},
+                                                  {DNNL_ARG_DST, p.y_desc()}},
+                                                 pd.scratchpad_desc())};
+  }
+};
+
+struct BackwardDataPlan {
+  Packing packing;
+  Primitive convolution;
+
+  static BackwardDataPlan make(const Problem& p) {
+    const auto pd =
+        backward_desc<BackwardData>(p.forward(), direct, p.x_desc(), any_layout(p.w_dims()), p.y_desc(),
+                                    p.strides(), p.dilates(), p.padding_before(), p.padding_after());
+    const auto w = pd.weights_desc();
+    return {
+        Packing(p.w_desc(), w, w),
+        Primitive(BackwardData(pd),
+                  {{DNNL_ARG_DIFF_DST, p.y_desc()}, {DNNL_ARG_WEIGHTS, w}, {DNNL_ARG_DIFF_SRC, p.x_desc()}},
+                  pd.scratchpad_desc())};
+  }
+};
+
+struct BackwardWeightPlan {
+  Packing unpacking;
+  Primitive convolution;
+
+  static BackwardWeightPlan make(const Problem& p) {
+    const auto pd = backward_desc<BackwardWeights>(p.forward(), direct, p.x_desc(), any_layout(p.w_dims()),
+                                                   p.bias_desc(), p.y_desc(), p.strides(), p.dilates(),
+                                                   p.padding_before(), p.padding_after());
+    const auto dw = pd.diff_weights_desc();
+    return {Packing(dw, p.w_desc(), dw), Primitive(BackwardWeights(pd),
+                                                   {{DNNL_ARG_SRC, p.x_desc()},
+                                                    {DNNL_ARG_DIFF_DST, p.y_desc()},
+                                                    {DNNL_ARG_DIFF_WEIGHTS, dw},
+                                                    {DNNL_ARG_DIFF_BIAS, p.bias_memory()}},
+                                                   pd.scratchpad_desc())};
+  }
+};
+
+template <class Plan>
+Plan& plan(const Problem& p, int nthr) {
+  return cached<Plan>(p.key(nthr), [&] { return Plan::make(p); });
+}
+
+void forward(const Tensor& x, const Tensor& w, const Tensor& bias, const ops::Conv2dArgs& args, Tensor& y) {
+  floats(ops::Conv2d::name, x);
+  if (y.numel() == 0) return;
+  const Problem p{x.shape(), w.shape(), y.shape(), args, bias.defined()};
+  const ThreadScope scope(threads_for(p.flops()));
+  auto& [packing, convolution] = plan<ForwardPlan>(p, threads_for(p.flops()));
+  const PackedWeights packed = pack(w, packing);
+  convolution.run({x.raw(), packed.data, p.bias ? bias.raw() : nullptr, y.raw()});
+}
+
+void backward_data(const Tensor& dy, const Tensor& w, const ops::Conv2dArgs& args, Tensor& dx) {
+  floats(ops::Conv2dBackwardData::name, dy);
+  if (dx.numel() == 0) return;
+  if (dy.numel() == 0) return dx.zero();
+  const Problem p{dx.shape(), w.shape(), dy.shape(), args, false};
+  const ThreadScope scope(threads_for(p.flops()));
+  auto& [packing, convolution] = plan<BackwardDataPlan>(p, threads_for(p.flops()));
+  const PackedWeights packed = pack(w, packing);
+  convolution.run({dy.raw(), packed.data, dx.raw()});
+}
+
+void backward_weight(const Tensor& dy, const Tensor& x, const ops::Conv2dArgs& args, Tensor& dw,
+                     Tensor& dbias) {
+  floats(ops::Conv2dBackwardWeight::name, dy);
+  if (dy.numel() == 0) {
+    dw.zero();
+    if (dbias.defined()) dbias.zero();
+    return;
+  }
+  const Problem p{x.shape(), dw.shape(), dy.shape(), args, dbias.defined()};
+  const ThreadScope scope(threads_for(p.flops()));
+  auto& [unpacking, convolution] = plan<BackwardWeightPlan>(p, threads_for(p.flops()));
+  const Storage buffer = unpacking.needed() ? unpacking.buffer() : Storage();
+  void* packed = buffer ? static_cast<void*>(buffer.data()) : dw.raw();
+  convolution.run({x.raw(), dy.raw(), packed, p.bias ? dbias.raw() : nullptr});
+  if (buffer) unpacking.run(packed, dw.raw());
+}
+
+const bool registered = Kernels<ops::Conv2d>::add(Device::Kind::cpu, forward) &&
+                        Kernels<ops::Conv2dBackwardData>::add(Device::Kind::cpu, backward_data) &&
+                        Kernels<ops::Conv2dBackwardWeight>::add(Device::Kind::cpu, backward_weight);
+
+}  // namespace
+}  // namespace trainer::cpu

@@ -1,0 +1,223 @@
+#include "lib/ops/norm.h"
+
+#include <cmath>
+
+#include "lib/backend/cpu/column_sum.h"
+#include "lib/backend/cpu/floats.h"
+#include "lib/backend/cpu/folded_rows.h"
+#include "lib/backend/cpu/norm_loops.h"
+
+namespace trainer::cpu {
+namespace {
+
+using ops::BatchNormArgs;
+
+/// `count` rows of `size` numbers from the pool.
+template <class T>
+class Rows {
+ public:
+  Rows(int64_t count, int64_t size)
+      : storage_(static_cast<size_t>(count * size) * sizeof(T), Device{}), size_(size) {}
+  T* operator[](int64_t i) const { return reinterpret_cast<T*>(storage_.data()) + i * size_; }
+
+ private:
+  Storage storage_;
+  int64_t size_;
+};
+
+/// Number of samples, their mean and the sum of squared deviations from it. Two of them merge without
+/// cancellation (Chan, Golub and LeVeque, 1979).
+struct Sample {
+  double count = 0, mean = 0, squares = 0;
+
+  void merge(const Sample& o) {
+    if (o.count == 0) return;
+    const double total = count + o.count, delta = o.mean - mean;
+    mean += delta * (o.count / total);
+    squares += o.squares + delta * delta * (count * o.count / total);
+    count = total;
+  }
+};
+
+/// The samples of every column of rows [begin, end). A block is read twice, the second time from the cache:
+/// deviations from its rounded mean cannot cancel, and their sum corrects what was rounded.
+void sample_chunk(const float* x, const FoldedRows& m, int64_t begin, int64_t end, Sample* samples) {
+  const Rows<float> scratch(3, m.columns);
+  float *center = scratch[0], *sums = scratch[1], *squares = scratch[2];
+  std::fill_n(samples, m.columns, Sample());
+  for (int64_t r = begin; r < end; r += m.block()) {
+    const int64_t n = std::min(m.block(), end - r);
+    const auto count = static_cast<double>(n);
+    sum_rows(x + r * m.columns, n, m.columns, center);
+    for (int64_t c = 0; c < m.columns; ++c) center[c] /= static_cast<float>(n);
+    deviations(x + r * m.columns, center, n, m.columns, sums, squares);
+    for (int64_t c = 0; c < m.columns; ++c) {
+      const double rest = sums[c];
+      samples[c].merge({count, center[c] + rest / count, squares[c] - rest * rest / count});
+    }
+  }
+}
+
+void statistics(const Tensor& x, Tensor& mean, Tensor& var) {
+  static constexpr auto op = ops::BatchNormStatistics::name;
+  const float* px = floats(op, x);
+  float *pmean = floats(op, mean), *pvar = floats(op, var);
+  const FoldedRows m(x.shape().rows(), x.shape().back());
+  const int64_t chunks = chunks_of(m.rows, m.chunk());
+  const Rows<Sample> partial(chunks, m.columns);
+  parallel_chunks(m.rows, m.chunk(), m.grain(), [&](int64_t i, int64_t begin, int64_t end) {
+    sample_chunk(px, m, begin, end, partial[i]);
+  });
+  for (int64_t c = 0; c < m.channels; ++c) {
+    Sample all;
+    for (int64_t i = 0; i < chunks; ++i) {
+      for (int64_t j = c; j < m.columns; j += m.channels) all.merge(partial[i][j]);
+    }
+    pmean[c] = static_cast<float>(all.mean);
+    pvar[c] = all.count == 0 ? 0 : static_cast<float>(all.squares / all.count);
+  }
+}
+
+/// Calls block(begin, rows, sums...) for blocks of rows and adds their `outputs` rows of f32 sums up in f64,
+/// in the order of fixed chunks: total(output, channel).
+template <class Block>
+class ColumnSums {
+ public:
+  ColumnSums(const FoldedRows& m, int64_t outputs, const Block& block)
+      : m_(m),
+        outputs_(outputs),
+        chunks_(chunks_of(m.rows, m.chunk())),
+        partial_(std::max<int64_t>(chunks_, 1) * outputs, m.columns) {
+    parallel_chunks(m.rows, m.chunk(), m.grain(), [&](int64_t i, int64_t begin, int64_t end) {
+      const Rows<float> sums(outputs, m.columns);
+      for (int64_t k = 0; k < outputs; ++k) std::fill_n(partial_[i * outputs + k], m.columns, 0.0);
+      for (int64_t r = begin; r < end; r += m.block()) {
+        block(r, std::min(m.block(), end - r), sums);
+        for (int64_t k = 0; k < outputs; ++k) {
+          for (int64_t c = 0; c < m.columns; ++c) partial_[i * outputs + k][c] += sums[k][c];
+        }
+      }
+    });
+  }
+  double total(int64_t output, int64_t channel) const {
+    double sum = 0;
+    for (int64_t i = 0; i < chunks_; ++i) {
+      for (int64_t j = channel; j < m_.columns; j += m_.channels) sum += partial_[i * outputs_ + output][j];
+    }
+    return sum;
+  }
+
+ private:
+  const FoldedRows& m_;
+  int64_t outputs_, chunks_;
+  Rows<double> partial_;
+};
+
+double reciprocal_deviation(float var, const BatchNormArgs& args) {
+  return 1 / std::sqrt(double{var} + args.eps);
+}
+
+/// Writes a channel's parameter to all its columns.
+void spread(const FoldedRows& m, int64_t channel, double value, float* parameter) {
+  for (int64_t j = channel; j < m.columns; j += m.channels) parameter[j] = static_cast<float>(value);
+}
+
+void apply(const Tensor& x, const Tensor& mean, const Tensor& var, const Tensor& gamma, const Tensor& beta,
+           const Tensor& residual, const BatchNormArgs& args, Tensor& y) {
+  static constexpr auto op = ops::BatchNormApply::name;
+  const float *px = floats(op, x), *pmean = floats(op, mean), *pvar = floats(op, var),
+              *pgamma = floats(op, gamma), *pbeta = floats(op, beta), *presidual = floats(op, residual);
+  float* py = floats(op, y);
+  const FoldedRows m(x.shape().rows(), x.shape().back());
+  const Rows<float> parameters(3, m.columns);
+  for (int64_t c = 0; c < m.channels; ++c) {
+    spread(m, c, pmean[c], parameters[0]);
+    spread(m, c, pgamma[c] * reciprocal_deviation(pvar[c], args), parameters[1]);
+    spread(m, c, pbeta[c], parameters[2]);
+  }
+  const NormalizeParameters p{parameters[0], parameters[1], parameters[2]};
+  parallel_for(m.rows, m.grain(), [&](int64_t begin, int64_t end) {
+    const int64_t first = begin * m.columns;
+    normalize(px + first, presidual == nullptr ? nullptr : presidual + first, args.relu, p, end - begin,
+              m.columns, py + first);
+  });
+}
+
+void backward_reduce(const Tensor& dy, const Tensor& x, const Tensor& y, const Tensor& mean,
+                     const Tensor& var, const BatchNormArgs& args, Tensor& dgamma, Tensor& dbeta) {
+  static constexpr auto op = ops::BatchNormBackwardReduce::name;
+  const float *g = floats(op, dy), *px = floats(op, x), *py = args.relu ? floats(op, y) : nullptr,
+              *pmean = floats(op, mean), *pvar = floats(op, var);
+  float *pdgamma = floats(op, dgamma), *pdbeta = floats(op, dbeta);
+  const FoldedRows m(x.shape().rows(), x.shape().back());
+  const Rows<float> means(1, m.columns);
+  for (int64_t c = 0; c < m.channels; ++c) spread(m, c, pmean[c], means[0]);
+  const ColumnSums sums(m, 2, [&](int64_t row, int64_t rows, const Rows<float>& out) {
+    const int64_t i = row * m.columns;
+    gradient_sums(g + i, px + i, py == nullptr ? nullptr : py + i, means[0], rows, m.columns, out[0], out[1]);
+  });
+  for (int64_t c = 0; c < m.channels; ++c) {
+    pdbeta[c] = static_cast<float>(sums.total(0, c));
+    pdgamma[c] = static_cast<float>(sums.total(1, c) * reciprocal_deviation(pvar[c], args));
+  }
+}
+
+void backward_apply(const Tensor& dy, const Tensor& x, const Tensor& y, const Tensor& mean, const Tensor& var,
+                    const Tensor& gamma, const Tensor& sum_dy_xhat, const Tensor& sum_dy, double count,
+                    const BatchNormArgs& args, Tensor& dx, Tensor& dresidual) {
+  static constexpr auto op = ops::BatchNormBackwardApply::name;
+  const float *g = floats(op, dy), *px = floats(op, x), *py = args.relu ? floats(op, y) : nullptr,
+              *pmean = floats(op, mean), *pvar = floats(op, var), *pgamma = floats(op, gamma),
+              *products = floats(op, sum_dy_xhat), *sums = floats(op, sum_dy);
+  float *pdx = floats(op, dx), *pdresidual = floats(op, dresidual);
+  if (pdx == nullptr && pdresidual == nullptr) return;
+  const FoldedRows m(x.shape().rows(), x.shape().back());
+  const Rows<float> parameters(4, m.columns);
+  for (int64_t c = 0; c < m.channels; ++c) {
+    const double rstd = reciprocal_deviation(pvar[c], args), scale = pgamma[c] * rstd;
+    const bool constant = sums == nullptr || products == nullptr;
+    spread(m, c, pmean[c], parameters[0]);
+    spread(m, c, scale, parameters[1]);
+    spread(m, c, constant ? 0 : -scale * rstd * products[c] / count, parameters[2]);
+    spread(m, c, constant ? 0 : -scale * sums[c] / count, parameters[3]);
+  }
+  const NormalizeBackwardParameters p{parameters[0], parameters[1], parameters[2], parameters[3]};
+  const auto at = [](auto* pointer, int64_t i) { return pointer == nullptr ? nullptr : pointer + i; };
+  parallel_for(m.rows, m.grain(), [&](int64_t begin, int64_t end) {
+    const int64_t i = begin * m.columns;
+    normalize_backward(g + i, px + i, at(py, i), p, end - begin, m.columns, at(pdx, i), at(pdresidual, i));
+  });
+}
+
+void update(const Tensor& mean, const Tensor& var, double count, double momentum, Tensor& running_mean,
+            Tensor& running_var) {
+  static constexpr auto op = ops::BatchNormUpdate::name;
+  const auto blend = [&](float* running, const float* batch, double factor) {
+    for (int64_t c = 0; c < mean.numel(); ++c) {
+      running[c] = static_cast<float>((1 - momentum) * running[c] + momentum * factor * batch[c]);
+    }
+  };
+  blend(floats(op, running_mean), floats(op, mean), 1);
+  blend(floats(op, running_var), floats(op, var), count / (count - 1));
+}
+
+constexpr auto cpu = Device::Kind::cpu;
+[[maybe_unused]] const bool added[] = {
+    Kernels<ops::BatchNormStatistics>::add(cpu, statistics),
+    Kernels<ops::BatchNormApply>::add(cpu, apply),
+    Kernels<ops::BatchNormBackwardReduce>::add(cpu, backward_reduce),
+    Kernels<ops::BatchNormBackwardApply>::add(cpu, backward_apply),
+    Kernels<ops::BatchNormUpdate>::add(cpu, update),
+};
+
+}  // namespace
+
+void column_sum(const float* x, int64_t rows, int64_t columns, float* out) {
+  const FoldedRows m(rows, columns);
+  const ColumnSums sums(m, 1, [&](int64_t row, int64_t n, const Rows<float>& block) {
+    sum_rows(x + row * m.columns, n, m.columns, block[0]);
+  });
+  for (int64_t c = 0; c < columns; ++c) out[c] = static_cast<float>(sums.total(0, c));
+}
+
+}  // namespace trainer::cpu

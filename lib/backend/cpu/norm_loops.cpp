@@ -1,0 +1,186 @@
+#include "lib/backend/cpu/norm_loops.h"
+
+#include <algorithm>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "lib/backend/cpu/norm_loops.cpp"
+#include "lib/backend/cpu/simd.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace trainer::cpu::HWY_NAMESPACE {
+namespace {
+
+/// Calls f(d, column, rows...) so that four rows at a time go into an accumulator in memory: a quarter of its
+/// loads and stores, and shorter chains of rounded sums. `step` is 4 or 1.
+template <class F>
+HWY_INLINE void for_row_groups(int64_t rows, const F& f) {
+  int64_t r = 0;
+  for (; r + 4 <= rows; r += 4) f(r, std::integral_constant<int64_t, 4>());
+  for (; r < rows; ++r) f(r, std::integral_constant<int64_t, 1>());
+}
+
+/// The sum of term(row) for `Group` rows from `row` on.
+template <int64_t Group, class Term>
+HWY_INLINE auto sum_group(int64_t row, const Term& term) {
+  if constexpr (Group == 4) {
+    return hn::Add(hn::Add(term(row), term(row + 1)), hn::Add(term(row + 2), term(row + 3)));
+  } else {
+    return term(row);
+  }
+}
+
+void sum_rows(const float* x, int64_t rows, int64_t columns, float* sums) {
+  std::fill_n(sums, columns, 0.0F);
+  for_row_groups(rows, [&](int64_t r, auto group) HWY_ATTR {
+    for_vectors(0, columns, [&](auto d, int64_t c) HWY_ATTR {
+      const auto sum =
+          sum_group<group()>(r, [&](int64_t i) HWY_ATTR { return hn::LoadU(d, x + i * columns + c); });
+      hn::StoreU(hn::Add(hn::LoadU(d, sums + c), sum), d, sums + c);
+    });
+  });
+}
+
+void deviations(const float* x, const float* center, int64_t rows, int64_t columns, float* sums,
+                float* squares) {
+  std::fill_n(sums, columns, 0.0F);
+  std::fill_n(squares, columns, 0.0F);
+  for_row_groups(rows, [&](int64_t r, auto group) HWY_ATTR {
+    for_vectors(0, columns, [&](auto d, int64_t c) HWY_ATTR {
+      const auto middle = hn::LoadU(d, center + c);
+      const auto deviation = [&](int64_t i)
+                                 HWY_ATTR { return hn::Sub(hn::LoadU(d, x + i * columns + c), middle); };
+      const auto square = [&](int64_t i) HWY_ATTR {
+        const auto v = deviation(i);
+        return hn::Mul(v, v);
+      };
+      hn::StoreU(hn::Add(hn::LoadU(d, sums + c), sum_group<group()>(r, deviation)), d, sums + c);
+      hn::StoreU(hn::Add(hn::LoadU(d, squares + c), sum_group<group()>(r, square)), d, squares + c);
+    });
+  });
+}
+
+/// dy where the ReLU passed; y is null if there is none.
+template <bool kRelu, class D>
+HWY_INLINE hn::Vec<D> gradient(D d, const float* dy, const float* y, int64_t i) {
+  const auto g = hn::LoadU(d, dy + i);
+  if constexpr (kRelu) {
+    return hn::IfThenElseZero(hn::Gt(hn::LoadU(d, y + i), hn::Zero(d)), g);
+  } else {
+    return g;
+  }
+}
+
+template <bool kRelu>
+void gradient_sums_of(const float* dy, const float* x, const float* y, const float* mean, int64_t rows,
+                      int64_t columns, float* sums, float* products) {
+  std::fill_n(sums, columns, 0.0F);
+  std::fill_n(products, columns, 0.0F);
+  for_row_groups(rows, [&](int64_t r, auto group) HWY_ATTR {
+    for_vectors(0, columns, [&](auto d, int64_t c) HWY_ATTR {
+      const auto m = hn::LoadU(d, mean + c);
+      const auto term = [&](int64_t i) HWY_ATTR { return gradient<kRelu>(d, dy, y, i * columns + c); };
+      const auto product = [&](int64_t i) HWY_ATTR {
+        return hn::Mul(term(i), hn::Sub(hn::LoadU(d, x + i * columns + c), m));
+      };
+      hn::StoreU(hn::Add(hn::LoadU(d, sums + c), sum_group<group()>(r, term)), d, sums + c);
+      hn::StoreU(hn::Add(hn::LoadU(d, products + c), sum_group<group()>(r, product)), d, products + c);
+    });
+  });
+}
+
+void gradient_sums(const float* dy, const float* x, const float* y, const float* mean, int64_t rows,
+                   int64_t columns, float* sums, float* products) {
+  const auto f = y != nullptr ? gradient_sums_of<true> : gradient_sums_of<false>;
+  f(dy, x, y, mean, rows, columns, sums, products);
+}
+
+template <bool kResidual, bool kRelu>
+void normalize_of(const float* x, const float* residual, const NormalizeParameters& p, int64_t rows,
+                  int64_t columns, float* y) {
+  for (int64_t r = 0; r < rows; ++r, x += columns, y += columns) {
+    for_vectors(0, columns, [&](auto d, int64_t c) HWY_ATTR {
+      const auto centered = hn::Sub(hn::LoadU(d, x + c), hn::LoadU(d, p.mean + c));
+      auto v = hn::MulAdd(centered, hn::LoadU(d, p.scale + c), hn::LoadU(d, p.shift + c));
+      if constexpr (kResidual) v = hn::Add(v, hn::LoadU(d, residual + c));
+      if constexpr (kRelu) v = hn::IfThenZeroElse(hn::Le(v, hn::Zero(d)), v);  // NaN stays
+      hn::StoreU(v, d, y + c);
+    });
+    if constexpr (kResidual) residual += columns;
+  }
+}
+
+void normalize(const float* x, const float* residual, bool relu, const NormalizeParameters& p, int64_t rows,
+               int64_t columns, float* y) {
+  if (residual != nullptr) {
+    (relu ? normalize_of<true, true> : normalize_of<true, false>)(x, residual, p, rows, columns, y);
+  } else {
+    (relu ? normalize_of<false, true> : normalize_of<false, false>)(x, residual, p, rows, columns, y);
+  }
+}
+
+template <bool kRelu, bool kInput, bool kResidual>
+void normalize_backward_of(const float* dy, const float* x, const float* y,
+                           const NormalizeBackwardParameters& p, int64_t rows, int64_t columns, float* dx,
+                           float* dresidual) {
+  for (int64_t r = 0; r < rows; ++r) {
+    for_vectors(0, columns, [&](auto d, int64_t c) HWY_ATTR {
+      const int64_t i = r * columns + c;
+      const auto g = gradient<kRelu>(d, dy, y, i);
+      if constexpr (kResidual) hn::StoreU(g, d, dresidual + i);
+      if constexpr (kInput) {
+        const auto centered = hn::Sub(hn::LoadU(d, x + i), hn::LoadU(d, p.mean + c));
+        const auto constant = hn::MulAdd(centered, hn::LoadU(d, p.slope + c), hn::LoadU(d, p.offset + c));
+        hn::StoreU(hn::MulAdd(g, hn::LoadU(d, p.scale + c), constant), d, dx + i);
+      }
+    });
+  }
+}
+
+void normalize_backward(const float* dy, const float* x, const float* y, const NormalizeBackwardParameters& p,
+                        int64_t rows, int64_t columns, float* dx, float* dresidual) {
+  const auto run = [&](auto f) { f(dy, x, y, p, rows, columns, dx, dresidual); };
+  const bool relu = y != nullptr;
+  if (dx == nullptr) {
+    run(relu ? normalize_backward_of<true, false, true> : normalize_backward_of<false, false, true>);
+  } else if (dresidual != nullptr) {
+    run(relu ? normalize_backward_of<true, true, true> : normalize_backward_of<false, true, true>);
+  } else {
+    run(relu ? normalize_backward_of<true, true, false> : normalize_backward_of<false, true, false>);
+  }
+}
+
+}  // namespace
+}  // namespace trainer::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace trainer::cpu {
+
+HWY_EXPORT(sum_rows);
+HWY_EXPORT(deviations);
+HWY_EXPORT(gradient_sums);
+HWY_EXPORT(normalize);
+HWY_EXPORT(normalize_backward);
+
+void sum_rows(const float* x, int64_t rows, int64_t columns, float* sums) {
+  HWY_DYNAMIC_DISPATCH(sum_rows)(x, rows, columns, sums);
+}
+void deviations(const float* x, const float* center, int64_t rows, int64_t columns, float* sums,
+                float* squares) {
+  HWY_DYNAMIC_DISPATCH(deviations)(x, center, rows, columns, sums, squares);
+}
+void gradient_sums(const float* dy, const float* x, const float* y, const float* mean, int64_t rows,
+                   int64_t columns, float* sums, float* products) {
+  HWY_DYNAMIC_DISPATCH(gradient_sums)(dy, x, y, mean, rows, columns, sums, products);
+}
+void normalize(const float* x, const float* residual, bool relu, const NormalizeParameters& p, int64_t rows,
+               int64_t columns, float* y) {
+  HWY_DYNAMIC_DISPATCH(normalize)(x, residual, relu, p, rows, columns, y);
+}
+void normalize_backward(const float* dy, const float* x, const float* y, const NormalizeBackwardParameters& p,
+                        int64_t rows, int64_t columns, float* dx, float* dresidual) {
+  HWY_DYNAMIC_DISPATCH(normalize_backward)(dy, x, y, p, rows, columns, dx, dresidual);
+}
+
+}  // namespace trainer::cpu
+#endif

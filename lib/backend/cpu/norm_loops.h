@@ -1,0 +1,35 @@
+// The inner loops of batch normalisation over a matrix [rows, columns], chosen for the processor at run time.
+// Sums are f32 and meant for blocks of some hundred rows.
+#pragma once
+
+#include <cstdint>
+
+namespace trainer::cpu {
+
+/// sums [columns] = sum over rows of x.
+void sum_rows(const float* x, int64_t rows, int64_t columns, float* sums);
+
+/// sums = sum of x - center, squares = sum of (x - center)^2, by column.
+void deviations(const float* x, const float* center, int64_t rows, int64_t columns, float* sums,
+                float* squares);
+
+/// With g = dy where y > 0, or dy if y is null: sums = sum of g, products = sum of g (x - mean), by column.
+void gradient_sums(const float* dy, const float* x, const float* y, const float* mean, int64_t rows,
+                   int64_t columns, float* sums, float* products);
+
+/// By column.
+struct NormalizeParameters {
+  const float *mean, *scale, *shift;
+};
+/// y = act((x - mean) scale + shift [+ residual]); residual may be null.
+void normalize(const float* x, const float* residual, bool relu, const NormalizeParameters&, int64_t rows,
+               int64_t columns, float* y);
+
+struct NormalizeBackwardParameters {
+  const float *mean, *scale, *slope, *offset;
+};
+/// With g as above: dx = scale g + slope (x - mean) + offset, dresidual = g; one of them may be null.
+void normalize_backward(const float* dy, const float* x, const float* y, const NormalizeBackwardParameters&,
+                        int64_t rows, int64_t columns, float* dx, float* dresidual);
+
+}  // namespace trainer::cpu

@@ -1,0 +1,104 @@
+// What our kernels need of oneDNN (2.6 and 3.x): engine, stream, primitives with their memory objects, and a
+// cache of them.
+//
+// Safe to use from several threads: stream, primitives and cache belong to the calling thread, and
+// scratchpads are the user's, from our pool (oneDNN's own is shared by all threads that execute a primitive,
+// and then silently overwritten).
+#pragma once
+
+#include <array>
+#include <cstring>
+#include <initializer_list>
+#include <memory>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "lib/backend/cpu/parallel.h"
+#include "lib/tensor/tensor.h"
+
+namespace trainer::cpu {
+
+const dnnl::engine& engine();
+/// Of the calling thread. Execution on the CPU is synchronous.
+const dnnl::stream& stream();
+
+/// f32 memory in row-major order, or with explicit strides in elements.
+dnnl::memory::desc plain(const dnnl::memory::dims& dims);
+dnnl::memory::desc strided(const dnnl::memory::dims& dims, const dnnl::memory::dims& strides);
+/// f32 memory whose layout the primitive may choose.
+dnnl::memory::desc any_layout(const dnnl::memory::dims& dims);
+/// Scratchpads are ours.
+const dnnl::primitive_attr& user_scratchpad();
+
+/// P::primitive_desc of the same arguments in both versions of the library.
+template <class P, class... A>
+typename P::primitive_desc forward_desc(const A&... arguments) {
+#if DNNL_VERSION_MAJOR >= 3
+  return {engine(), arguments..., user_scratchpad()};
+#else
+  return {typename P::desc(arguments...), user_scratchpad(), engine()};
+#endif
+}
+template <class P, class Hint, class... A>
+typename P::primitive_desc backward_desc(const Hint& forward, const A&... arguments) {
+#if DNNL_VERSION_MAJOR >= 3
+  return {engine(), arguments..., forward, user_scratchpad()};
+#else
+  return {typename P::desc(arguments...), user_scratchpad(), engine(), forward};
+#endif
+}
+
+/// A oneDNN primitive together with its memory objects, made once; a run only sets their pointers.
+class Primitive {
+ public:
+  struct Argument {
+    int index;  ///< DNNL_ARG_SRC ...
+    dnnl::memory::desc desc;
+  };
+  Primitive(dnnl::primitive, std::initializer_list<Argument>, const dnnl::memory::desc& scratchpad);
+  /// `data`: one pointer per argument, in the constructor's order.
+  void run(std::initializer_list<const void*> data);
+
+ private:
+  dnnl::primitive primitive_;
+  std::vector<dnnl::memory> memory_;
+  std::vector<dnnl_exec_arg_t> arguments_;
+  size_t scratchpad_bytes_;
+};
+
+/// A primitive that copies between two layouts of the same dims.
+Primitive make_reorder(const dnnl::memory::desc& from, const dnnl::memory::desc& to);
+
+/// What tells one primitive from another: everything its descriptor was made of.
+struct Key {
+  static constexpr size_t size = 24;
+  std::array<int64_t, size> numbers{};  // unused ones stay 0
+
+  Key(std::initializer_list<int64_t> values);
+  bool operator==(const Key&) const = default;
+};
+struct KeyHash {
+  size_t operator()(const Key&) const noexcept;
+};
+
+/// The T of this key, made by `make()` on first use. T is a struct of primitives and serves as the cache's
+/// name. `threads` is part of the key because oneDNN fixes the split of the work when a primitive is made:
+/// run under a ThreadScope of as many.
+template <class T, class Make>
+T& cached(const Key& key, const Make& make) {
+  static constexpr size_t capacity =
+      1024;  // shapes are few; a program that never repeats one must not grow without end
+  thread_local std::unordered_map<Key, std::unique_ptr<T>, KeyHash> cache;
+  const auto found = cache.find(key);
+  if (found != cache.end()) return *found->second;
+  if (cache.size() >= capacity) cache.clear();
+  return *cache.emplace(key, std::make_unique<T>(make())).first->second;
+}
+
+/// Threads for `flops` floating-point operations: one where waking the others costs more than they save
+/// (about 20 us).
+int threads_for(double flops);
+
+}  // namespace trainer::cpu

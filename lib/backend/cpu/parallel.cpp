@@ -1,0 +1,44 @@
+#include "lib/backend/cpu/parallel.h"
+
+#include <omp.h>
+
+#include <atomic>
+
+#include "lib/base/error.h"
+
+namespace trainer::cpu {
+namespace {
+
+std::atomic<int>& thread_count() {
+  static std::atomic<int> count{omp_get_max_threads()};
+  return count;
+}
+
+}  // namespace
+
+int threads() { return thread_count().load(std::memory_order_relaxed); }
+
+void set_threads(int n) {
+  check(Exit::usage, n >= 1, "THREADS: {} is not a number of threads; at least 1 is needed", n);
+  thread_count().store(n, std::memory_order_relaxed);
+}
+
+ThreadScope::ThreadScope(int n) : before_(omp_get_max_threads()) {
+  if (n != before_) omp_set_num_threads(n);
+}
+
+ThreadScope::~ThreadScope() {
+  if (omp_get_max_threads() != before_) omp_set_num_threads(before_);
+}
+
+void detail::run_parts(int64_t parts, void (*part)(const void*, int64_t), const void* context) {
+  // Always the whole team, idle or not: libgomp ends the threads that a smaller team does without and starts
+  // them again later.
+#pragma omp parallel num_threads(threads())
+  {
+    const int64_t team = omp_get_num_threads();  // 1 inside another parallel region
+    for (int64_t i = omp_get_thread_num(); i < parts; i += team) part(context, i);
+  }
+}
+
+}  // namespace trainer::cpu

@@ -1,0 +1,72 @@
+// Loops over the threads of one pool: OpenMP's, which oneDNN uses as well.
+//
+// Ranges are split statically, and reductions go over chunks that depend on the shape alone and are combined
+// in order: results depend neither on timing nor (reductions of our own kernels) on the number of threads.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+namespace trainer::cpu {
+
+/// Threads that compute, the calling one included. At first OpenMP's default (OMP_NUM_THREADS or the cores of
+/// the affinity mask).
+int threads();
+/// Throws Error(Exit::usage) unless n >= 1. Takes effect for kernels started afterwards, from any thread.
+void set_threads(int n);
+
+/// Elements of a cheap elementwise loop that take about as long as waking the pool pays for (some
+/// microseconds).
+inline constexpr int64_t elementwise_grain = 16384;
+
+/// Sets OpenMP's thread count for the calling thread, which is what oneDNN reads, and restores it.
+class ThreadScope {
+ public:
+  explicit ThreadScope(int n);
+  ~ThreadScope();
+  ThreadScope(const ThreadScope&) = delete;
+  ThreadScope& operator=(const ThreadScope&) = delete;
+
+ private:
+  int before_;
+};
+
+namespace detail {
+void run_parts(int64_t parts, void (*part)(const void* context, int64_t index), const void* context);
+}
+
+/// Calls f(begin, end) on disjoint ranges that cover [0, n), at most one per thread and, if there are
+/// several, each of at least `grain`; a single range runs on the calling thread. f must not throw.
+template <class F>
+void parallel_for(int64_t n, int64_t grain, const F& f) {
+  const int64_t parts = std::min<int64_t>(threads(), n / std::max<int64_t>(grain, 1));
+  if (parts <= 1) {
+    if (n > 0) f(int64_t{0}, n);
+    return;
+  }
+  struct Context {
+    const F& f;
+    int64_t n, parts;
+  } const context{f, n, parts};
+  detail::run_parts(
+      parts,
+      [](const void* p, int64_t i) {
+        const auto& c = *static_cast<const Context*>(p);
+        c.f(c.n * i / c.parts, c.n * (i + 1) / c.parts);
+      },
+      &context);
+}
+
+/// Number of chunks of at most `chunk` elements in [0, n).
+constexpr int64_t chunks_of(int64_t n, int64_t chunk) { return (n + chunk - 1) / chunk; }
+
+/// Calls f(index, begin, end) for every chunk of [0, n); a thread takes at least `grain` elements. f must not
+/// throw.
+template <class F>
+void parallel_chunks(int64_t n, int64_t chunk, int64_t grain, const F& f) {
+  parallel_for(chunks_of(n, chunk), chunks_of(grain, chunk), [&](int64_t first, int64_t last) {
+    for (int64_t i = first; i < last; ++i) f(i, i * chunk, std::min(n, (i + 1) * chunk));
+  });
+}
+
+}  // namespace trainer::cpu

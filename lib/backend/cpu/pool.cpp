@@ -1,0 +1,248 @@
+// Pooling with the channels of a pixel as vectors. Backward passes gather: each input pixel sums what the
+// windows over it send, so threads write disjoint rows and nothing is zeroed first.
+#include "lib/ops/pool.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "lib/backend/cpu/floats.h"
+#include "lib/backend/cpu/parallel.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "lib/backend/cpu/pool.cpp"
+#include "lib/backend/cpu/simd.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace trainer::cpu::HWY_NAMESPACE {
+namespace {
+
+/// Largest of the pixels of a window [rows, columns] at x, which lie row_step and `channels` apart, and its
+/// position first + r position_step + c; the first of equals, but the last NaN.
+void max_window(const float* x, int64_t rows, int64_t columns, int64_t row_step, int64_t channels,
+                int32_t first, int32_t position_step, float* y, uint8_t* argmax) {
+  for_vectors(0, channels, [&](auto d, int64_t c) HWY_ATTR {
+    const hn::RebindToSigned<decltype(d)> d_int;
+    const hn::Rebind<uint8_t, decltype(d)> d_byte;
+    auto best = hn::LoadU(d, x + c);
+    auto where = hn::Set(d_int, first);
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t k = 0; k < columns; ++k) {
+        const auto v = hn::LoadU(d, x + r * row_step + k * channels + c);
+        const auto better = hn::Or(hn::Gt(v, best), hn::IsNaN(v));
+        const auto position = first + static_cast<int32_t>(r) * position_step + static_cast<int32_t>(k);
+        best = hn::IfThenElse(better, v, best);
+        where = hn::IfThenElse(hn::RebindMask(d_int, better), hn::Set(d_int, position), where);
+      }
+    }
+    hn::StoreU(best, d, y + c);
+    hn::StoreU(hn::DemoteTo(d_byte, where), d_byte, argmax + c);
+  });
+}
+
+/// dx += dy where argmax == position.
+void scatter_max(const float* dy, const uint8_t* argmax, int32_t position, int64_t channels, float* dx) {
+  for_vectors(0, channels, [&](auto d, int64_t c) HWY_ATTR {
+    const hn::RebindToSigned<decltype(d)> d_int;
+    const hn::Rebind<uint8_t, decltype(d)> d_byte;
+    const auto where = hn::PromoteTo(d_int, hn::LoadU(d_byte, argmax + c));
+    const auto chosen = hn::RebindMask(d, hn::Eq(where, hn::Set(d_int, position)));
+    hn::StoreU(hn::Add(hn::LoadU(d, dx + c), hn::IfThenElseZero(chosen, hn::LoadU(d, dy + c))), d, dx + c);
+  });
+}
+
+/// y = factor * sum of the pixels of a window; one vector of channels at a time, so that the sum stays in a
+/// register.
+void average_window(const float* x, int64_t rows, int64_t columns, int64_t row_step, int64_t channels,
+                    float factor, float* y) {
+  for_vectors(0, channels, [&](auto d, int64_t c) HWY_ATTR {
+    auto sum = hn::Zero(d);
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t k = 0; k < columns; ++k)
+        sum = hn::Add(sum, hn::LoadU(d, x + r * row_step + k * channels + c));
+    }
+    hn::StoreU(hn::Mul(sum, hn::Set(d, factor)), d, y + c);
+  });
+}
+
+/// y += factor x.
+void add_scaled(const float* x, float factor, int64_t n, float* y) {
+  for_vectors(0, n, [&](auto d, int64_t i) HWY_ATTR {
+    hn::StoreU(hn::MulAdd(hn::LoadU(d, x + i), hn::Set(d, factor), hn::LoadU(d, y + i)), d, y + i);
+  });
+}
+
+}  // namespace
+}  // namespace trainer::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace trainer::cpu {
+namespace {
+
+HWY_EXPORT(max_window);
+HWY_EXPORT(scatter_max);
+HWY_EXPORT(average_window);
+HWY_EXPORT(add_scaled);
+
+using ops::Pool2dArgs;
+
+/// One axis of a window: inputs [begin, end) are inside, the first of them is position `skipped` of the
+/// kernel.
+struct Extent {
+  int64_t begin, end, skipped;
+  int64_t counted;  ///< positions that count in a divisor which includes padding
+  int64_t size() const { return end - begin; }
+};
+Extent window(int64_t out, int64_t in_size, int64_t kernel, int64_t stride, int64_t padding) {
+  const int64_t start = out * stride - padding;
+  const int64_t begin = std::max<int64_t>(start, 0), end = std::min(start + kernel, in_size);
+  return {begin, end, begin - start, std::min(start + kernel, in_size + padding) - start};
+}
+
+/// Outputs [begin, end) whose windows contain input `in`.
+struct Reach {
+  int64_t begin, end;
+};
+Reach windows_over(int64_t in, int64_t out_size, int64_t kernel, int64_t stride, int64_t padding) {
+  const int64_t last = (in + padding) / stride;
+  const int64_t before = in + padding - kernel;  // the last start that does not reach `in` yet
+  const int64_t first = before < 0 ? 0 : before / stride + 1;
+  return {first, std::min(last + 1, out_size)};
+}
+
+/// Calls row(n, h) in parallel for the rows of a map [N, H, W, C]; `work` is the cost of an element of it.
+template <class Row>
+void over_rows(const Shape& s, int64_t work, const Row& row) {
+  parallel_for(s[0] * s[1], chunks_of(elementwise_grain, std::max<int64_t>(s[2] * s[3] * work, 1)),
+               [&](int64_t begin, int64_t end) {
+                 for (int64_t i = begin; i < end; ++i) row(i / s[1], i % s[1]);
+               });
+}
+
+void max_pool2d(const Tensor& x, const Pool2dArgs& a, Tensor& y, Tensor& argmax) {
+  const float* px = floats(ops::MaxPool2d::name, x);
+  float* py = floats(ops::MaxPool2d::name, y);
+  auto* positions = argmax.data<uint8_t>();
+  const int64_t height = x.size(1), width = x.size(2), channels = x.size(3);
+  over_rows(y.shape(), a.kernel.h * a.kernel.w, [&](int64_t n, int64_t oh) {
+    const Extent h = window(oh, height, a.kernel.h, a.stride.h, a.padding.h);
+    for (int64_t ow = 0; ow < y.size(2); ++ow) {
+      const Extent w = window(ow, width, a.kernel.w, a.stride.w, a.padding.w);
+      const int64_t out = ((n * y.size(1) + oh) * y.size(2) + ow) * channels;
+      HWY_DYNAMIC_DISPATCH(max_window)
+      (px + ((n * height + h.begin) * width + w.begin) * channels, h.size(), w.size(), width * channels,
+       channels, static_cast<int32_t>(h.skipped * a.kernel.w + w.skipped), static_cast<int32_t>(a.kernel.w),
+       py + out, positions + out);
+    }
+  });
+}
+
+void max_pool2d_backward(const Tensor& dy, const Tensor& argmax, const Pool2dArgs& a, Tensor& dx) {
+  const float* g = floats(ops::MaxPool2dBackward::name, dy);
+  float* pdx = floats(ops::MaxPool2dBackward::name, dx);
+  const auto* positions = argmax.data<uint8_t>();
+  const int64_t rows = dy.size(1), columns = dy.size(2), channels = dx.size(3);
+  over_rows(dx.shape(), 1, [&](int64_t n, int64_t h) {
+    const Reach oh = windows_over(h, rows, a.kernel.h, a.stride.h, a.padding.h);
+    for (int64_t w = 0; w < dx.size(2); ++w) {
+      const Reach ow = windows_over(w, columns, a.kernel.w, a.stride.w, a.padding.w);
+      float* pixel = pdx + ((n * dx.size(1) + h) * dx.size(2) + w) * channels;
+      std::fill_n(pixel, channels, 0.0F);
+      for (int64_t i = oh.begin; i < oh.end; ++i) {
+        for (int64_t j = ow.begin; j < ow.end; ++j) {
+          const int64_t from = ((n * rows + i) * columns + j) * channels;
+          const int64_t kh = h + a.padding.h - i * a.stride.h, kw = w + a.padding.w - j * a.stride.w;
+          HWY_DYNAMIC_DISPATCH(scatter_max)
+          (g + from, positions + from, static_cast<int32_t>(kh * a.kernel.w + kw), channels, pixel);
+        }
+      }
+    }
+  });
+}
+
+/// 1 / the divisor of a window.
+float average_factor(const Pool2dArgs& a, const Extent& h, const Extent& w) {
+  const int64_t divisor = a.count_include_pad ? h.counted * w.counted : h.size() * w.size();
+  return static_cast<float>(1.0 / static_cast<double>(divisor));
+}
+
+void avg_pool2d(const Tensor& x, const Pool2dArgs& a, Tensor& y) {
+  const float* px = floats(ops::AvgPool2d::name, x);
+  float* py = floats(ops::AvgPool2d::name, y);
+  const int64_t height = x.size(1), width = x.size(2), channels = x.size(3);
+  over_rows(y.shape(), a.kernel.h * a.kernel.w, [&](int64_t n, int64_t oh) {
+    const Extent h = window(oh, height, a.kernel.h, a.stride.h, a.padding.h);
+    for (int64_t ow = 0; ow < y.size(2); ++ow) {
+      const Extent w = window(ow, width, a.kernel.w, a.stride.w, a.padding.w);
+      HWY_DYNAMIC_DISPATCH(average_window)
+      (px + ((n * height + h.begin) * width + w.begin) * channels, h.size(), w.size(), width * channels,
+       channels, average_factor(a, h, w), py + ((n * y.size(1) + oh) * y.size(2) + ow) * channels);
+    }
+  });
+}
+
+void avg_pool2d_backward(const Tensor& dy, const Pool2dArgs& a, Tensor& dx) {
+  const float* g = floats(ops::AvgPool2dBackward::name, dy);
+  float* pdx = floats(ops::AvgPool2dBackward::name, dx);
+  const int64_t rows = dy.size(1), columns = dy.size(2), channels = dx.size(3);
+  over_rows(dx.shape(), 1, [&](int64_t n, int64_t h) {
+    const Reach oh = windows_over(h, rows, a.kernel.h, a.stride.h, a.padding.h);
+    for (int64_t w = 0; w < dx.size(2); ++w) {
+      const Reach ow = windows_over(w, columns, a.kernel.w, a.stride.w, a.padding.w);
+      float* pixel = pdx + ((n * dx.size(1) + h) * dx.size(2) + w) * channels;
+      std::fill_n(pixel, channels, 0.0F);
+      for (int64_t i = oh.begin; i < oh.end; ++i) {
+        const Extent wh = window(i, dx.size(1), a.kernel.h, a.stride.h, a.padding.h);
+        for (int64_t j = ow.begin; j < ow.end; ++j) {
+          const Extent ww = window(j, dx.size(2), a.kernel.w, a.stride.w, a.padding.w);
+          HWY_DYNAMIC_DISPATCH(add_scaled)
+          (g + ((n * rows + i) * columns + j) * channels, average_factor(a, wh, ww), channels, pixel);
+        }
+      }
+    }
+  });
+}
+
+void global_avg_pool(const Tensor& x, Tensor& y) {
+  const float* px = floats(ops::GlobalAvgPool::name, x);
+  float* py = floats(ops::GlobalAvgPool::name, y);
+  const int64_t channels = y.size(1), positions = x.shape().drop_front().rows();
+  const auto factor = static_cast<float>(1.0 / static_cast<double>(positions));
+  parallel_for(y.size(0), chunks_of(elementwise_grain, std::max<int64_t>(positions * channels, 1)),
+               [&](int64_t begin, int64_t end) {
+                 for (int64_t n = begin; n < end; ++n) {
+                   HWY_DYNAMIC_DISPATCH(average_window)
+                   (px + n * positions * channels, 1, positions, 0, channels, factor, py + n * channels);
+                 }
+               });
+}
+
+void global_avg_pool_backward(const Tensor& dy, Tensor& dx) {
+  const float* g = floats(ops::GlobalAvgPoolBackward::name, dy);
+  float* pdx = floats(ops::GlobalAvgPoolBackward::name, dx);
+  const int64_t channels = dy.size(1), positions = dx.shape().drop_front().rows();
+  const auto factor = static_cast<float>(1.0 / static_cast<double>(positions));
+  parallel_for(dy.size(0), chunks_of(elementwise_grain, std::max<int64_t>(positions * channels, 1)),
+               [&](int64_t begin, int64_t end) {
+                 for (int64_t n = begin; n < end; ++n) {
+                   float* first = pdx + n * positions * channels;
+                   std::transform(g + n * channels, g + (n + 1) * channels, first,
+                                  [=](float v) { return v * factor; });
+                   for (int64_t i = 1; i < positions; ++i) std::copy_n(first, channels, first + i * channels);
+                 }
+               });
+}
+
+constexpr auto cpu = Device::Kind::cpu;
+[[maybe_unused]] const bool added[] = {
+    Kernels<ops::MaxPool2d>::add(cpu, max_pool2d),
+    Kernels<ops::MaxPool2dBackward>::add(cpu, max_pool2d_backward),
+    Kernels<ops::AvgPool2d>::add(cpu, avg_pool2d),
+    Kernels<ops::AvgPool2dBackward>::add(cpu, avg_pool2d_backward),
+    Kernels<ops::GlobalAvgPool>::add(cpu, global_avg_pool),
+    Kernels<ops::GlobalAvgPoolBackward>::add(cpu, global_avg_pool_backward),
+};
+
+}  // namespace
+}  // namespace trainer::cpu
+#endif
