@@ -11,10 +11,10 @@ class Constant final : public Schedule {
     void fields(config::Fields&) {}
   };
 
-  Constant(const Config&, const Horizon& h) : Schedule(h) {}
+  Constant(const Config&, const ScheduleArgs& h) : Schedule(h) {}
 
  protected:
-  double after_warmup(int64_t) const override { return horizon().base_lr; }
+  double after_warmup(int64_t) const override { return args().base_lr; }
 };
 
 const bool registered = schedules().add<Constant>("constant");

@@ -17,15 +17,15 @@ class Cosine final : public Schedule {
     }
   };
 
-  Cosine(const Config& config, const Horizon& h)
+  Cosine(const Config& config, const ScheduleArgs& h)
       : Schedule(h), start_(config.warmup_prefix ? h.warmup_steps : 0), length_(h.total_steps - start_) {}
 
  protected:
   double after_warmup(int64_t done) const override {
     const int64_t t = done - start_;
-    if (t >= length_) return horizon().min_lr;
+    if (t >= length_) return args().min_lr;
     const double phase = std::numbers::pi * static_cast<double>(t) / static_cast<double>(length_);
-    return horizon().min_lr + 0.5 * (horizon().base_lr - horizon().min_lr) * (1 + std::cos(phase));
+    return args().min_lr + 0.5 * (args().base_lr - args().min_lr) * (1 + std::cos(phase));
   }
 
  private:

@@ -1,7 +1,5 @@
 // A straight line from base_lr, at the end of the warm-up, to a hundredth of it at the end of the run (Swin's
 // LinearLRScheduler).
-#include <algorithm>
-
 #include "lib/config/fields.h"
 #include "lib/optim/schedule.h"
 
@@ -14,13 +12,13 @@ class Linear final : public Schedule {
     void fields(config::Fields&) {}
   };
 
-  Linear(const Config&, const Horizon& h) : Schedule(h) {}
+  Linear(const Config&, const ScheduleArgs& h) : Schedule(h) {}
 
  protected:
   double after_warmup(int64_t done) const override {
     constexpr double last = 0.01;  // Swin's lr_min_rate; MIN_LR is not read
-    const int64_t t = done - horizon().warmup_steps, length = horizon().total_steps - horizon().warmup_steps;
-    const double base = horizon().base_lr;
+    const int64_t t = done - args().warmup_steps, length = args().total_steps - args().warmup_steps;
+    const double base = args().base_lr;
     const double progress = t >= length ? 1 : static_cast<double>(t) / static_cast<double>(length);
     return base - (base - base * last) * progress;
   }

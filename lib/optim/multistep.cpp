@@ -20,7 +20,7 @@ class MultiStep final : public Schedule {
     }
   };
 
-  MultiStep(const Config& config, const Horizon& h)
+  MultiStep(const Config& config, const ScheduleArgs& h)
       : Schedule(h), gamma_(config.gamma), milestones_(config.multisteps) {
     check(Exit::usage, std::is_sorted(milestones_.begin(), milestones_.end()),
           "TRAIN.LR_SCHEDULER.MULTISTEPS is not ascending");
@@ -34,7 +34,7 @@ class MultiStep final : public Schedule {
  protected:
   double after_warmup(int64_t done) const override {
     const auto passed = std::upper_bound(milestones_.begin(), milestones_.end(), done) - milestones_.begin();
-    return horizon().base_lr * std::pow(gamma_, static_cast<double>(passed));
+    return args().base_lr * std::pow(gamma_, static_cast<double>(passed));
   }
 
  private:

@@ -8,7 +8,7 @@ namespace {
 
 constexpr int64_t alignment = 64;  // bytes: a cache line, and the widest vector register
 
-bool decays(const std::string& name, const Shape& shape, const Rules& rules) {
+bool decays(const std::string& name, const Shape& shape, const GroupRules& rules) {
   if (shape.rank() <= 1 || name == "bias" || name.ends_with(".bias")) return false;
   return std::none_of(rules.no_decay.begin(), rules.no_decay.end(),
                       [&](const std::string& pattern) { return has_components(name, pattern); });
@@ -16,7 +16,7 @@ bool decays(const std::string& name, const Shape& shape, const Rules& rules) {
 
 /// Every parameter once, in order of use; the position of a tied weight is that of its first use, where
 /// backward completes it.
-std::vector<Span> collect(nn::Module& model, const Rules& rules) {
+std::vector<Span> collect(nn::Module& model, const GroupRules& rules) {
   std::vector<Span> spans;
   std::unordered_map<const nn::Parameter*, size_t> positions;
   std::unordered_map<const std::byte*, std::string> memory;
@@ -66,18 +66,20 @@ bool has_components(std::string_view name, std::string_view pattern) {
   return false;
 }
 
-Parameters::Parameters(nn::Module& model, const Rules& rules, Device device) {
+Parameters::Parameters(nn::Module& model, const GroupRules& rules, std::optional<Device> device) {
   std::vector<Span> spans = collect(model, rules);
   std::reverse(spans.begin(), spans.end());
-  const DType dtype = spans.empty() ? DType::f32 : spans.front().parameter->var.value().dtype();
+  const Tensor any = spans.empty() ? Tensor::empty({0}) : spans.front().parameter->var.value();
+  const DType dtype = any.dtype();
+  const Device place = device.value_or(any.device());
   for (Span& span : spans) {
     const bool is_frozen = rules.frozen && rules.frozen(span.name);
     (is_frozen ? frozen_ : trainable_).push_back(std::move(span));
   }
   const int64_t unit = alignment / static_cast<int64_t>(size_of(dtype));
-  values_ = Tensor::zeros({lay_out(trainable_, unit)}, dtype, device);
+  values_ = Tensor::zeros({lay_out(trainable_, unit)}, dtype, place);
   gradients_ = zeros();
-  frozen_values_ = Tensor::zeros({lay_out(frozen_, unit)}, dtype, device);
+  frozen_values_ = Tensor::zeros({lay_out(frozen_, unit)}, dtype, place);
 
   for (const Span& span : trainable_) {
     Var& var = span.parameter->var;

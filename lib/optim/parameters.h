@@ -13,6 +13,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,7 +24,7 @@
 namespace trainer::optim {
 
 /// How parameters are treated, by name. A tied weight goes by its first name.
-struct Rules {
+struct GroupRules {
   double weight_decay = 0;  ///< TRAIN.WEIGHT_DECAY; biases and parameters of rank 0 or 1 are never decayed
                             ///< (as in timm and Swin)
   /// Further parameters without decay: whole components of a name, as "absolute_pos_embed", "cpb_mlp" or
@@ -51,10 +52,10 @@ struct Span {
 /// of what is trainable needs new Parameters.
 class Parameters {
  public:
-  /// Moves the model's parameters to `device` and into the arenas. They must have one floating dtype; two
-  /// nn::Parameter over the same memory are refused: a tied weight is one nn::Parameter that is visited under
-  /// several names.
-  Parameters(nn::Module& model, const Rules&, Device);
+  /// Moves the model's parameters into the arenas, on `device` or on the one where they are. They must have
+  /// one floating dtype; two nn::Parameter over the same memory are refused: a tied weight is one
+  /// nn::Parameter that is visited under several names.
+  Parameters(nn::Module& model, const GroupRules&, std::optional<Device> device = {});
   Parameters(const Parameters&) = delete;
   Parameters& operator=(const Parameters&) = delete;
 

@@ -3,9 +3,9 @@
 namespace trainer::optim {
 
 double Schedule::lr(int64_t done) const {
-  if (done >= horizon_.warmup_steps) return after_warmup(done);
-  const double rise = (horizon_.base_lr - horizon_.warmup_lr) / static_cast<double>(horizon_.warmup_steps);
-  return horizon_.warmup_lr + static_cast<double>(done) * rise;
+  if (done >= args_.warmup_steps) return after_warmup(done);
+  const double rise = (args_.base_lr - args_.warmup_lr) / static_cast<double>(args_.warmup_steps);
+  return args_.warmup_lr + static_cast<double>(done) * rise;
 }
 
 Schedules& schedules() {

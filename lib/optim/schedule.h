@@ -9,7 +9,7 @@
 namespace trainer::optim {
 
 /// The run that a schedule spans. Learning rates are final: after scaling (lib/optim/lr_scaling.h).
-struct Horizon {
+struct ScheduleArgs {
   double base_lr = 0, warmup_lr = 0, min_lr = 0;
   int64_t warmup_steps = 0;     ///< optimizer updates; may exceed total_steps
   int64_t total_steps = 0;      ///< optimizer updates of the whole run
@@ -19,7 +19,7 @@ struct Horizon {
 /// A function of the number of the update alone, so resuming needs no state.
 class Schedule {
  public:
-  explicit Schedule(const Horizon& horizon) : horizon_(horizon) {}
+  explicit Schedule(const ScheduleArgs& args) : args_(args) {}
   virtual ~Schedule() = default;
 
   /// For an update that follows `done` others: lr(0) is the first one's. Rises linearly from warmup_lr to
@@ -29,14 +29,14 @@ class Schedule {
  protected:
   /// The rest; done >= warmup_steps.
   virtual double after_warmup(int64_t done) const = 0;
-  const Horizon& horizon() const { return horizon_; }
+  const ScheduleArgs& args() const { return args_; }
 
  private:
-  Horizon horizon_;
+  ScheduleArgs args_;
 };
 
 /// By TRAIN.LR_SCHEDULER.NAME; keys in TRAIN.LR_SCHEDULER.
-using Schedules = Registry<Schedule, const Horizon&>;
+using Schedules = Registry<Schedule, const ScheduleArgs&>;
 Schedules& schedules();
 
 }  // namespace trainer::optim

@@ -21,14 +21,14 @@ class Step final : public Schedule {
     }
   };
 
-  Step(const Config& config, const Horizon& h)
+  Step(const Config& config, const ScheduleArgs& h)
       : Schedule(h),
         rate_(config.decay_rate),
         interval_(std::max<int64_t>(1, config.decay_epochs * h.steps_per_epoch)) {}
 
  protected:
   double after_warmup(int64_t done) const override {
-    return horizon().base_lr * std::pow(rate_, static_cast<double>(done / interval_));
+    return args().base_lr * std::pow(rate_, static_cast<double>(done / interval_));
   }
 
  private:

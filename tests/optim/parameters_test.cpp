@@ -61,7 +61,7 @@ TEST_CASE("biases, vectors and the names that a model asks for are not decayed")
   }
   model.add("norm.weight", {2});
   model.add("scale", {});
-  Rules rules{.weight_decay = 0.05, .no_decay = {"absolute_pos_embed", "cpb_mlp"}};
+  GroupRules rules{.weight_decay = 0.05, .no_decay = {"absolute_pos_embed", "cpb_mlp"}};
   rules.lr_factor = [](std::string_view name) { return name.starts_with("attn") ? 0.5 : 1.0; };
   const Parameters parameters(model, rules, ref);
   for (const Span& span : parameters.trainable()) {
