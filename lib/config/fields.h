@@ -9,67 +9,136 @@
 //     }
 //   };
 //
-// The same function serves twice. To declare: each call adds a key to the static tree, with the member's value as the default
-// (two components may declare one key if type and default agree). To bind: each call reads the merged value into the member, checks
-// range and choice, and marks the key as read. A constructor takes the struct, never a Node.
+// The same function serves twice. To declare: each call adds a key to the static tree, with the member's
+// value as the default (two components may declare one key if type and default agree). To bind: each call
+// reads the merged value into the member, checks range and choice, and marks the key as read. A constructor
+// takes the struct, never a Node.
 #pragma once
 
-#include <cstdint>
-#include <limits>
+#include <initializer_list>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
-namespace trainer::config {
+#include "lib/config/declare.h"
+#include "lib/config/node.h"
+#include "lib/config/problems.h"
 
-/// What a value must satisfy when it is bound.
-struct Range {
-  double min = -std::numeric_limits<double>::infinity();
-  double max = std::numeric_limits<double>::infinity();
-  bool min_open = false;  ///< the value must be greater than min
-  std::string_view unit = {};
-};
+namespace trainer::config {
 
 class Fields {
  public:
   virtual ~Fields() = default;
 
-  void operator()(std::string_view key, bool& member, std::string_view help);
-  void operator()(std::string_view key, int& member, std::string_view help, Range = {});
-  void operator()(std::string_view key, int64_t& member, std::string_view help, Range = {});
-  void operator()(std::string_view key, double& member, std::string_view help, Range = {});
-  void operator()(std::string_view key, std::string& member, std::string_view help);
-  void operator()(std::string_view key, std::vector<int64_t>& member, std::string_view help, Range = {});
-  void operator()(std::string_view key, std::vector<double>& member, std::string_view help, Range = {});
-  void operator()(std::string_view key, std::vector<std::string>& member, std::string_view help);
-  void operator()(std::string_view key, std::optional<double>& member, std::string_view help, Range = {});
-  void operator()(std::string_view key, std::optional<std::vector<double>>& member, std::string_view help, Range = {});
-  /// A string out of `choices`.
-  void choice(std::string_view key, std::string& member, std::span<const std::string_view> choices, std::string_view help);
-  void choice(std::string_view key, std::string& member, std::initializer_list<std::string_view> choices, std::string_view help) {
+  /// A key. T is bool, int, int64_t, double, std::string, a std::vector of one of them, or a std::optional of
+  /// any of these, for which None (nullopt) is a value. `range` holds for numbers and for each element of a
+  /// list of numbers. `key` may be dotted.
+  template <class T>
+  void operator()(std::string_view key, T& member, std::string_view help, const Range& range = {}) {
+    Declaration declaration{std::string(key), type_of<T>(), Value(member), std::string(help), range};
+    declaration.int32 = holds_int32<T>;
+    assign(member, field(std::move(declaration)));
+  }
+
+  /// A string out of `choices`, or an optional one.
+  template <class T>
+  void choice(std::string_view key, T& member, std::span<const std::string_view> choices,
+              std::string_view help) {
+    Declaration declaration{std::string(key), type_of<T>(), Value(member), std::string(help)};
+    static_assert(type_of<T>().kind == Kind::string);
+    declaration.choices.assign(choices.begin(), choices.end());
+    assign(member, field(std::move(declaration)));
+  }
+  template <class T>
+  void choice(std::string_view key, T& member, std::initializer_list<std::string_view> choices,
+              std::string_view help) {
     choice(key, member, std::span(choices.begin(), choices.size()), help);
   }
-  /// "auto" or a number (THREADS, MODEL.IN_CHANS): a string key; nullopt is auto.
-  void auto_or(std::string_view key, std::optional<int64_t>& member, std::string_view help, Range = {});
-  /// A key that only exists so that files which set it are understood: known, but any value other than the default is refused when
-  /// bound, saying so. For Swin's keys whose feature is not built yet.
-  void unsupported(std::string_view key, const struct Value& fallback, std::string_view help);
+
+  /// A number or the word "auto", which is nullopt (THREADS, MODEL.IN_CHANS).
+  void auto_or(std::string_view key, std::optional<int64_t>& member, std::string_view help,
+               const Range& range = {});
+
+  /// A key that only exists so that files which set it are understood: known, but any value other than
+  /// `fallback` is refused when bound, saying so. For keys whose feature is not built yet.
+  void unsupported(std::string_view key, const Value& fallback, std::string_view help);
 
   /// A nested group: f.group("LR_SCHEDULER", schedule) calls schedule.fields() on it.
   template <class T>
   void group(std::string_view key, T& member) {
-    enter(key);
+    const std::string outer = std::exchange(group_, join_key(group_, key));
     member.fields(*this);
-    leave();
+    group_ = outer;
   }
 
  protected:
-  struct Spec;  // one key as declared
-  virtual void field(const Spec&) = 0;
-  virtual void enter(std::string_view group) = 0;
-  virtual void leave() = 0;
+  /// Deals with one key below group(). Returns the value to assign to the member, or nullptr to leave it
+  /// alone.
+  virtual const Value* field(Declaration) = 0;
+  /// The dotted path of the nested groups that are open, from where the struct is bound.
+  const std::string& group() const { return group_; }
+
+ private:
+  template <class T>
+  static constexpr bool holds_int32 =
+      std::is_same_v<T, int> || std::is_same_v<T, std::optional<int>> ||
+      std::is_same_v<T, std::vector<int>> || std::is_same_v<T, std::optional<std::vector<int>>>;
+  template <class T>
+  static void assign(T& member, const Value* value) {
+    if (!value) return;
+    if (auto typed = convert<T>(*value)) member = std::move(*typed);
+  }
+
+  std::string group_;
 };
+
+/// Adds every field to the static tree, under `group`.
+class Declarer : public Fields {
+ public:
+  explicit Declarer(std::string_view group) : root_(group) {}
+
+ protected:
+  const Value* field(Declaration) override;
+
+ private:
+  std::string root_;
+};
+
+/// Reads every field from the tree, and collects what is wrong with the values.
+class Binder : public Fields {
+ public:
+  explicit Binder(const Node& group) : root_(group) {}
+  /// Throws one Error(Exit::usage) with all problems, if there are any.
+  void finish() const { problems_.raise(); }
+
+ protected:
+  const Value* field(Declaration) override;
+
+ private:
+  const Node& root_;
+  Problems problems_;
+};
+
+/// Adds the keys of a T, with the values of `defaults`, to the static tree below `group` ("" is the root).
+template <class T>
+void declare(std::string_view group, T defaults) {
+  Declarer declarer(group);
+  defaults.fields(declarer);
+}
+
+/// The merged values of a T's keys below `group`, checked. `into` provides what has no key; every key is
+/// written. Throws one Error(Exit::usage) that names each bad value with its key, where it was set, and what
+/// was expected.
+template <class T>
+T bind(const Node& group, T into = {}) {
+  Binder binder(group);
+  into.fields(binder);
+  binder.finish();
+  return into;
+}
 
 }  // namespace trainer::config

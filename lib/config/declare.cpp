@@ -1,0 +1,62 @@
+#include "lib/config/declare.h"
+
+#include <algorithm>
+
+#include "lib/base/error.h"
+
+namespace trainer::config {
+namespace {
+
+/// Function-local, so that static initialisers of any translation unit may come first.
+Declarations& all() {
+  static Declarations declarations;
+  return declarations;
+}
+
+void check_place(const Declarations& known, const std::string& key) {
+  const bool well_formed =
+      !key.empty() && key.front() != '.' && key.back() != '.' && key.find("..") == key.npos;
+  check(well_formed, "'{}' is no configuration key", key);
+  for (size_t dot = key.find('.'); dot != key.npos; dot = key.find('.', dot + 1)) {
+    check(!known.keys.contains(key.substr(0, dot)), "{} is declared below the leaf {}", key,
+          key.substr(0, dot));
+  }
+  const auto below = known.keys.lower_bound(key + ".");
+  const bool is_group = below != known.keys.end() && below->first.starts_with(key + ".");
+  check(!is_group, "{} is declared as a leaf and as the group of {}", key, is_group ? below->first : "");
+}
+
+}  // namespace
+
+const Declarations& declarations() { return all(); }
+
+void declare(Declaration added) {
+  Declarations& known = all();
+  check_place(known, added.key);
+  const auto [entry, fresh] = known.keys.try_emplace(added.key, added);
+  if (fresh) return;
+  Declaration& first = entry->second;
+  const bool same_type = first.type.kind == added.type.kind && first.type.or_auto == added.type.or_auto &&
+                         first.type.element == added.type.element;
+  // A table of unbuilt features only knows a default's looks; the reader knows the type.
+  check(same_type || first.unsupported != added.unsupported, "{} is declared as {} and as {}", added.key,
+        first.type.name(), added.type.name());
+  check(first.fallback == added.fallback, "{} is declared with the defaults {} and {}", added.key,
+        first.fallback.repr(), added.fallback.repr());
+  if (first.unsupported && !added.unsupported) first = std::move(added);
+}
+
+void declare_renamed(std::string old_key, std::string new_key, std::string note) {
+  check(!all().renamed.contains(old_key), "{} is declared as renamed twice", old_key);
+  all().renamed.emplace(std::move(old_key), Declarations::Renamed{std::move(new_key), std::move(note)});
+}
+
+void declare_deprecated(std::string key) {
+  auto& keys = all().deprecated;
+  check(std::find(keys.begin(), keys.end(), key) == keys.end(), "{} is declared as deprecated twice", key);
+  keys.push_back(std::move(key));
+}
+
+void declare_new_allowed(std::string group) { all().new_allowed.push_back(std::move(group)); }
+
+}  // namespace trainer::config

@@ -1,0 +1,48 @@
+// The static tree: every key is declared by the component that reads it, before main() or when a plug-in is
+// loaded.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/config/value.h"
+
+namespace trainer::config {
+
+struct Declaration {
+  std::string key;  ///< "TRAIN.BASE_LR"; inside Fields relative to the group
+  Type type;
+  Value fallback;  ///< the default
+  std::string help;
+  Range range = {};
+  std::vector<std::string> choices = {};
+  bool int32 = false;        ///< the reader's integer has 32 bits
+  bool unsupported = false;  ///< known, but its feature is not built: only the default is accepted
+};
+
+/// Adds a key. Declaring a key again is fine if type and default agree, and whoever reads it wins over
+/// `unsupported`; otherwise, or if one is a group and the other a leaf, Error(Exit::internal).
+void declare(Declaration);
+
+/// A file or --opts that sets `old_key` (or a key below it) is an error that names `new_key` and the note.
+void declare_renamed(std::string old_key, std::string new_key, std::string note = {});
+/// A file or --opts that sets `key` (or a key below it) gets a notice; the value is ignored.
+void declare_deprecated(std::string key);
+/// Files and --opts may add keys of any type below `group`.
+void declare_new_allowed(std::string group);
+
+/// Everything declared so far.
+struct Declarations {
+  struct Renamed {
+    std::string key, note;
+  };
+  std::map<std::string, Declaration, std::less<>> keys;
+  std::map<std::string, Renamed, std::less<>> renamed;
+  std::vector<std::string> deprecated;
+  std::vector<std::string> new_allowed;
+};
+const Declarations& declarations();
+
+}  // namespace trainer::config

@@ -1,0 +1,205 @@
+#include "lib/config/merge.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <set>
+
+#include "lib/base/text.h"
+
+namespace trainer::config {
+namespace {
+
+constexpr std::string_view base_key = "BASE";
+
+/// Files that inherit are read before their own values, so the tree itself never holds more than the default.
+[[maybe_unused]] const bool declared = [] {
+  declare(
+      {.key = std::string(base_key),
+       .type = {.kind = Kind::list, .element = Kind::string},
+       .fallback = Value::List{""},
+       .help =
+           "files to start from, relative to the file that names them; only in files, and empty in a dump"});
+  return true;
+}();
+
+std::vector<std::string> names(const Node& group) {
+  std::vector<std::string> all;
+  for (const Node& child : group.children()) all.emplace_back(child.name());
+  return all;
+}
+
+std::string joined(const std::vector<std::string>& words, size_t most) {
+  std::string text;
+  for (size_t i = 0; i < std::min(words.size(), most); ++i) text += (i > 0 ? ", " : "") + words[i];
+  return words.size() > most ? text + ", ..." : text;
+}
+
+bool is_below(std::string_view key, std::string_view group) {
+  return key == group || (key.starts_with(group) && key[group.size()] == '.');
+}
+
+}  // namespace
+
+void Merger::opts(std::span<const std::string> words) {
+  const Origin origin{Origin::Layer::opts, "--opts"};
+  for (size_t i = 0; i < words.size(); ++i) {
+    const std::string_view word = words[i];
+    if (const size_t equals = word.find('='); equals != word.npos) {
+      text(word.substr(0, equals), word.substr(equals + 1), origin);
+    } else if (i + 1 < words.size()) {
+      text(word, words[++i], origin);
+    } else {
+      problems_.add(origin.str(), word, "has no value: KEY VALUE pairs are expected");
+    }
+  }
+}
+
+void Merger::text(std::string_view key, std::string_view value, const Origin& origin) {
+  const Source source{.form = Source::Form::text, .text = std::string(value)};
+  const auto decoded = decode(source);
+  const bool nothing =
+      !decoded || decoded->is_none() || *decoded == Value("") || *decoded == Value(Value::List{""});
+  if (key != base_key) {
+    assign(std::string(key), source, origin);
+  } else if (!nothing) {
+    problems_.add(origin.str(), key, "works in files only: --opts cannot inherit");
+  }
+}
+
+void Merger::value(std::string_view key, const Value& value, const Origin& origin) {
+  Node* node = root_.find(key);
+  if (!node) return unknown(std::string(key), origin);
+  if (!node->is_leaf())
+    return problems_.add(origin.str(), key, fmt::format("is a group of keys, given {}", describe(value)));
+  set(*node, coerce(value, node->declaration().type), value, describe(value), origin);
+}
+
+void Merger::map(std::string_view group, const Source& map, std::string_view file, Origin::Layer layer) {
+  for (const Source::Entry& entry : map.entries) {
+    if (group.empty() && entry.key == base_key) continue;
+    const Origin origin{layer, fmt::format("{}:{}:{}", file, entry.mark.line, entry.mark.column)};
+    const std::string key = join_key(group, entry.key);
+    const Node* node = entry.key.find('.') == entry.key.npos ? root_.find(key) : nullptr;
+    if (outdated(key, origin)) continue;
+    if (entry.key.find('.') != entry.key.npos) {
+      const bool known = root_.find(key) != nullptr;
+      if (known) {
+        problems_.add(origin.str(), key, "dotted keys are for --opts; a file nests them");
+      } else {
+        unknown(key, origin);
+      }
+    } else if (entry.value->form == Source::Form::map && (!node || !node->is_leaf())) {
+      const Node* parent = root_.find(group);
+      if (!node && (!parent || !parent->new_allowed())) {
+        unknown(key, origin);
+        continue;
+      }
+      if (!node) root_.find(group)->add_group(entry.key);
+      this->map(key, *entry.value, file, layer);
+    } else {
+      assign(key, *entry.value, origin);
+    }
+  }
+}
+
+void Merger::assign(const std::string& key, const Source& source, const Origin& origin) {
+  if (outdated(key, origin)) return;
+  Node* node = root_.find(key);
+  if (!node || key.empty()) return add_new(key, source, origin);
+  if (node->is_leaf()) return assign_leaf(*node, source, origin);
+  problems_.add(origin.str(), key,
+                fmt::format("is a group of keys ({}), given {}", joined(names(*node), 8), describe(source)));
+}
+
+void Merger::assign_leaf(Node& leaf, const Source& source, const Origin& origin) {
+  const Declaration& declared_as = leaf.declaration();
+  set(leaf, decode(source, declared_as.type, declared_as.range), decode(source), describe(source), origin);
+}
+
+void Merger::set(Node& leaf, const std::optional<Value>& typed, const std::optional<Value>& untyped,
+                 const std::string& given, const Origin& origin) {
+  // yacs compares with the value in force, not with the default: after a None anything may follow. Binding is
+  // stricter.
+  const auto accepted_by_yacs = [&] {
+    return untyped && (leaf.value().is_none() || leaf.value().kind() == untyped->kind());
+  };
+  if (typed) {
+    leaf.set(*typed, origin);
+  } else if (!leaf.declaration().type.or_auto && accepted_by_yacs()) {
+    leaf.set(*untyped, origin);
+  } else {
+    problems_.add(origin.str(), leaf.path(),
+                  fmt::format("expected {}, given {}", leaf.declaration().type.name(), given));
+  }
+}
+
+void Merger::add_new(const std::string& key, const Source& source, const Origin& origin) {
+  const bool well_formed =
+      !key.empty() && key.front() != '.' && key.back() != '.' && key.find("..") == key.npos;
+  if (!well_formed) return problems_.add(origin.str(), "", fmt::format("'{}' is no key", key));
+  // The deepest group that exists decides whether there may be more below it.
+  Node* group = &root_;
+  std::string_view rest = key;
+  for (size_t dot = rest.find('.'); dot != rest.npos; dot = rest.find('.')) {
+    Node* next = group->find(rest.substr(0, dot));
+    if (!next) break;
+    group = next;
+    rest.remove_prefix(dot + 1);
+  }
+  const auto value = decode(source);
+  if (group->is_leaf() || !group->new_allowed()) return unknown(key, origin);
+  if (!value)
+    return problems_.add(origin.str(), key, fmt::format("expected a value, given {}", describe(source)));
+  for (size_t dot = rest.find('.'); dot != rest.npos; dot = rest.find('.')) {
+    group = &group->add_group(rest.substr(0, dot));
+    rest.remove_prefix(dot + 1);
+  }
+  Declaration added{
+      .key = key, .type = type_of(*value), .fallback = Value(), .help = "not declared; added by the user"};
+  added.type.element = Kind::none;
+  group->add_leaf(rest, std::make_shared<const Declaration>(std::move(added)));
+  group->find(rest)->set(*value, origin);
+}
+
+bool Merger::outdated(const std::string& key, const Origin& origin) {
+  if (root_.find(key)) return false;
+  for (const auto& [old_key, now] : declarations().renamed) {
+    if (!is_below(key, old_key)) continue;
+    const std::string note = now.note.empty() ? "" : ": " + now.note;
+    problems_.add(origin.str(), old_key, fmt::format("was renamed to {}{}", now.key, note));
+    return true;
+  }
+  for (const std::string& old_key : declarations().deprecated) {
+    if (!is_below(key, old_key)) continue;
+    std::string notice = fmt::format("{}: {}: deprecated key, ignored", origin.str(), old_key);
+    if (std::find(notices_.begin(), notices_.end(), notice) == notices_.end())
+      notices_.push_back(std::move(notice));
+    return true;
+  }
+  return false;
+}
+
+void Merger::unknown(const std::string& key, const Origin& origin) {
+  std::string_view parent = key;
+  for (size_t dot = parent.rfind('.'); dot != parent.npos; dot = parent.rfind('.')) {
+    parent = parent.substr(0, dot);
+    if (const Node* node = root_.find(parent); node && node->is_leaf()) {
+      return problems_.add(origin.str(), key, fmt::format("unknown key: {} is a value, not a group", parent));
+    }
+  }
+  if (problems_.is_full()) return problems_.add(origin.str(), key, "unknown key");
+  std::set<std::string> known;
+  for (const Node* leaf : root_.leaves()) {
+    for (std::string_view path = leaf->path();
+         known.emplace(path).second;) {  // its groups too: they are mistyped as well
+      const size_t dot = path.rfind('.');
+      if (dot == path.npos) break;
+      path = path.substr(0, dot);
+    }
+  }
+  const std::vector<std::string> candidates(known.begin(), known.end());
+  problems_.add(origin.str(), key, "unknown key" + did_you_mean(key, candidates));
+}
+
+}  // namespace trainer::config

@@ -1,0 +1,53 @@
+// Merger: puts files, --opts and flags into a tree by yacs' leaf rules, and collects everything that does not
+// fit.
+#pragma once
+
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/config/node.h"
+#include "lib/config/problems.h"
+#include "lib/config/source.h"
+#include "lib/config/yaml.h"
+
+namespace trainer::config {
+
+class Merger {
+ public:
+  /// Merges into `root`; `notices` gets a line for each deprecated key that was skipped.
+  Merger(Node& root, Problems& problems, std::vector<std::string>& notices)
+      : root_(root), problems_(problems), notices_(notices) {}
+
+  /// The files that `path` names in BASE (recursively, relative to the file that names them), then the file
+  /// itself.
+  void file(const std::filesystem::path&);
+  /// KEY VALUE ... or KEY=VALUE, in any mixture.
+  void opts(std::span<const std::string>);
+  /// One key whose value is still text.
+  void text(std::string_view key, std::string_view value, const Origin&);
+  /// One key whose value has its type.
+  void value(std::string_view key, const Value&, const Origin&);
+
+ private:
+  void file(const std::filesystem::path&, Origin::Layer, std::vector<std::filesystem::path>& including);
+  void bases(const Source& base, std::string_view where, const std::filesystem::path& file,
+             std::vector<std::filesystem::path>& including);
+  void map(std::string_view group, const Source& map, std::string_view file, Origin::Layer);
+  void assign(const std::string& key, const Source&, const Origin&);
+  void assign_leaf(Node& leaf, const Source&, const Origin&);
+  void add_new(const std::string& key, const Source&, const Origin&);
+  void set(Node& leaf, const std::optional<Value>& typed, const std::optional<Value>& untyped,
+           const std::string& given, const Origin&);
+  bool outdated(const std::string& key, const Origin&);
+  void unknown(const std::string& key, const Origin&);
+
+  Node& root_;
+  Problems& problems_;
+  std::vector<std::string>& notices_;
+  Budget budget_;
+};
+
+}  // namespace trainer::config

@@ -1,0 +1,90 @@
+// Node: the merged tree, a group of keys or a leaf. Components get a const Node&, bind their struct from it
+// and forget it.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/config/declare.h"
+#include "lib/config/value.h"
+
+namespace trainer::config {
+
+/// Which layer set a value; a later layer wins.
+struct Origin {
+  enum class Layer : uint8_t { defaults, base_file, file, opts, flag, code } layer = Layer::defaults;
+  std::string where;  ///< "configs/a.yaml:12:3", "--opts", "--batch-size"
+
+  /// `where`, or "default" or "code".
+  std::string str() const;
+};
+
+class Node {
+ public:
+  /// One value that a leaf has had.
+  struct Setting {
+    Value value;
+    Origin origin;
+  };
+
+  /// A group without children.
+  Node() = default;
+  /// A leaf with its default.
+  explicit Node(std::shared_ptr<const Declaration>);
+
+  /// The full key from the root; "" for the root.
+  const std::string& path() const { return path_; }
+  /// The last part of the path.
+  std::string_view name() const;
+  bool is_leaf() const { return declaration_ != nullptr; }
+
+  /// The node at a dotted key below this one ("" is this one); nullptr if there is none.
+  const Node* find(std::string_view key) const;
+  Node* find(std::string_view key);
+  /// The same, but a missing key is Error(Exit::internal): a caller who asks for it should have declared it.
+  const Node& at(std::string_view key) const;
+  /// Sorted by name; empty for a leaf.
+  const std::vector<Node>& children() const { return children_; }
+  /// All leaves below (or this one), sorted by path.
+  std::vector<const Node*> leaves() const;
+  /// Whether merging may add keys here.
+  bool new_allowed() const { return new_allowed_; }
+
+  // Of a leaf:
+  /// The value, which now counts as read.
+  const Value& read() const;
+  /// The value, without that.
+  const Value& value() const { return history().back().value; }
+  bool was_read() const { return read_; }
+  const Origin& origin() const { return history().back().origin; }
+  /// From the default to the value in force.
+  const std::vector<Setting>& history() const;
+  const Declaration& declaration() const;
+  void set(Value, Origin);
+
+  // Of a group:
+  /// The child of that name, made if needed (inheriting new_allowed).
+  Node& add_group(std::string_view name);
+  void add_leaf(std::string_view name, std::shared_ptr<const Declaration>);
+  void allow_new();
+
+  /// Same keys and same values, wherever they came from.
+  friend bool operator==(const Node&, const Node&);
+
+ private:
+  Node& insert(std::string_view name, Node);
+
+  std::string path_;
+  std::vector<Node> children_;
+  bool new_allowed_ = false;
+  std::shared_ptr<const Declaration> declaration_;
+  std::vector<Setting> history_;
+  mutable bool read_ = false;
+};
+
+/// "A" and "B" joined as "A.B"; "" is the root.
+std::string join_key(std::string_view group, std::string_view name);
+
+}  // namespace trainer::config
