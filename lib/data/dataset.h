@@ -44,9 +44,8 @@ struct Sample {
 /// What the run wants of a dataset, beside the dataset's own keys.
 struct Request {
   Split split = Split::train;
-  int64_t num_classes =
-      0;  ///< MODEL.NUM_CLASSES: a label outside [0, num_classes) is refused; 0: any label from 0 on
-  int64_t channels = 0;  ///< MODEL.IN_CHANS, for datasets that can choose; 0: auto
+  int64_t num_classes = 0;  ///< MODEL.NUM_CLASSES: a label outside [0, num_classes) is refused; 0: none is
+  int64_t channels = 0;     ///< MODEL.IN_CHANS, for datasets that can choose; 0: auto
 };
 
 class Dataset {
