@@ -27,26 +27,25 @@ std::string_view name_of(Split);
 
 /// What all samples of a dataset look like. The model and the loss are built for it.
 struct Spec {
-  Shape input = {};                      ///< of one sample, f32: [H, W, C] of an image, [D] of a table's row
+  Shape input = {};                 ///< of one sample, f32: [H, W, C] of an image, [D] of a table's row
   DType target_dtype = DType::i64;  ///< i64: a class index; f32: values
-  Shape target = {};                     ///< of one sample: [] for a class index
+  Shape target = {};                ///< of one sample: [] for a class index
   int64_t num_classes = 0;          ///< class indices lie in [0, num_classes); 0 with f32 targets
   bool is_classification() const { return target_dtype == DType::i64; }
 };
 
 /// Where a sample is written: one row of a batch. Either `label` or `target` has elements.
 struct Sample {
-  std::span<float> input;    ///< spec().input.numel() values
-  std::span<int64_t> label;  ///< one class index
-  std::span<float> target;   ///< spec().target.numel() values
+  std::span<float> input = {};    ///< spec().input.numel() values
+  std::span<int64_t> label = {};  ///< one class index
+  std::span<float> target = {};   ///< spec().target.numel() values
 };
 
 /// What the run wants of a dataset, beside the dataset's own keys.
 struct Request {
   Split split = Split::train;
-  int64_t num_classes =
-      0;  ///< MODEL.NUM_CLASSES: a label outside [0, num_classes) is refused; 0: any label from 0 on
-  int64_t channels = 0;  ///< MODEL.IN_CHANS, for datasets that can choose; 0: auto
+  int64_t num_classes = 0;  ///< MODEL.NUM_CLASSES: a label outside [0, num_classes) is refused; 0: none is
+  int64_t channels = 0;     ///< MODEL.IN_CHANS, for datasets that can choose; 0: auto
 };
 
 class Dataset {

@@ -3,9 +3,9 @@
 // "Optical Recognition of Handwritten Digits", E. Alpaydin and C. Kaynak, 1998, UCI Machine Learning
 // Repository, https://doi.org/10.24432/C50P49, licence CC BY 4.0; its test set, as scikit-learn ships it.
 //
-// The split needs no random numbers: sorted by class, in their order within a class (which is by writer),
-// every fifth goes to validation. So both parts hold every class and every writer in proportion: 1,437 and
-// 360 samples.
+// The split needs no random numbers: sorted by class, in the data's order within a class, every fifth goes to
+// validation. The data come writer by writer, so both parts (1,437 and 360 samples) hold classes and writers
+// in proportion.
 #include "lib/config/fields.h"
 #include "lib/data/dataset.h"
 #include "lib/data/resize.h"

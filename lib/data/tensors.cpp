@@ -2,9 +2,12 @@
 //
 // DATA.DATA_PATH is a folder with train.safetensors and, optionally, val.safetensors, or one file to train
 // on. A file holds
-//   images    f32 or u8 [N, C, H, W]; u8 is scaled by 1/255, f32 is used as it is (no resizing, no
-//   normalisation) features  f32 [N, D], instead of images labels    i64 [N]: class indices; or f32 [N, ...]:
-//   values to predict. `targets` is another name for it.
+//
+// - `images` f32 or u8 [N, C, H, W]; u8 is scaled by 1/255, f32 is used as it is: nothing is resized or
+// normalised;
+// - or `features` f32 [N, D] in their place;
+// - `labels` i64 [N], class indices, or f32 [N, ...], values to predict. `targets` is another name for them.
+#include <algorithm>
 #include <array>
 #include <filesystem>
 
@@ -40,8 +43,8 @@ class Tensors final : public Dataset {
     const bool folder = fs::is_directory(given, none);
     const fs::path file =
         folder ? given / fmt::format("{}.safetensors", data::name_of(request.split)) : given;
-    if (request.split == Split::val && (!folder || !fs::exists(file, none)))
-      return;  // nothing to evaluate on
+    const bool missing = !folder || fs::status(file, none).type() == fs::file_type::not_found;
+    if (request.split == Split::val && missing) return;  // nothing to evaluate on
     path_ = file.string();
     load(request);
   }
@@ -119,9 +122,9 @@ class Tensors final : public Dataset {
   }
 
   void require(bool ok, const std::string& name, const Tensor& t, std::string_view expected) const {
-    if (!ok)
-      fail(Exit::data, "{}: '{}' is {} {}, expected {}", path_, name, trainer::name_of(t.dtype()), t.shape(),
-           expected);
+    if (ok) return;
+    fail(Exit::data, "{}: '{}' is {} {}, expected {}", path_, name, trainer::name_of(t.dtype()), t.shape(),
+         expected);
   }
 
   /// One sample [C, H, W] (or [D]) to [H, W, C].
@@ -129,6 +132,10 @@ class Tensors final : public Dataset {
   void to_channels_last(const T* from, std::span<float> to, Convert convert) const {
     const int64_t channels = spec_.input.rank() == 3 ? spec_.input[2] : 1;
     const int64_t pixels = std::ssize(to) / channels;
+    if (channels == 1) {  // contiguous
+      std::transform(from, from + pixels, to.begin(), convert);
+      return;
+    }
     for (int64_t c = 0; c < channels; ++c) {
       for (int64_t p = 0; p < pixels; ++p) to[p * channels + c] = convert(from[c * pixels + p]);
     }

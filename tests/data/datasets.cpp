@@ -14,7 +14,7 @@ Row row_of(const Dataset& dataset, int64_t index) {
   const Spec& spec = dataset.spec();
   Row row;
   row.input.resize(static_cast<size_t>(spec.input.numel()));
-  Sample into{.input = row.input, .label = {}, .target = {}};
+  Sample into{.input = row.input};
   if (spec.is_classification()) {
     into.label = {&row.label, 1};
   } else {

@@ -16,7 +16,7 @@ namespace {
 class Probe : public Dataset {
  public:
   explicit Probe(int64_t size) : size_(size) {
-    spec_ = {.input = {2}, .target_dtype = DType::i64, .target = {}, .num_classes = 10};
+    spec_ = {.input = {2}, .target_dtype = DType::i64, .num_classes = 10};
   }
   const Spec& spec() const override { return spec_; }
   int64_t size() const override { return size_; }
