@@ -53,6 +53,7 @@ struct ClipMultiplier {
   using Fn = void(const Tensor& sum_of_squares, double max_norm, Tensor& control);
 };
 
+/// Segments ascend and do not overlap; elements outside of them are left alone.
 /// `momentum` may be undefined if args.momentum is 0.
 void sgd_step(const Tensor& control, std::span<const Segment>, const SgdArgs&, const Tensor& gradient, Tensor& parameter,
               Tensor& momentum);
@@ -60,7 +61,8 @@ void adamw_step(const Tensor& control, std::span<const Segment>, const AdamWArgs
                 Tensor& exp_avg, Tensor& exp_avg_sq);
 /// Rank 0, f64; summed in fixed chunks, so the result does not depend on the number of threads. Not finite if any element is not.
 Tensor sum_of_squares(const Tensor& x);
-/// multiplier *= min(1, max_norm / (multiplier sqrt(sum_of_squares) + 1e-6)) (torch.nn.utils.clip_grad_norm_).
+/// multiplier *= min(1, max_norm / (multiplier sqrt(sum_of_squares) + 1e-6)) (torch.nn.utils.clip_grad_norm_); an infinite max_norm
+/// clips nothing. A norm that is not finite makes the multiplier NaN: that is how a bad step is seen.
 void clip_multiplier(const Tensor& sum_of_squares, double max_norm, Tensor& control);
 
 }  // namespace trainer::ops

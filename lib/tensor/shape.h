@@ -1,6 +1,8 @@
 // Extents of a tensor, outermost first; at most 8 of them, stored inline.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <array>
 #include <cstdint>
 #include <initializer_list>

@@ -1,0 +1,91 @@
+#include "lib/ops/conv.h"
+
+#include "tests/ops/cases.h"
+
+namespace trainer::test {
+namespace {
+
+struct Conv {
+  const char* name;
+  Shape x;
+  int64_t out;
+  ops::Pair kernel;
+  ops::Conv2dArgs args = {};
+  bool bias = false;
+};
+
+std::vector<Conv> convolutions() {
+  return {
+      {"1x1, one of everything", {1, 1, 1, 1}, 1, 1},
+      {"1x1", {2, 5, 7, 17}, 33, 1},
+      {"1x1 stride 2", {2, 7, 6, 7}, 16, 1, {.stride = 2}},
+      {"1x1 with bias", {3, 4, 4, 16}, 8, 1, {}, true},
+      {"3x3 without padding", {1, 3, 3, 3}, 7, 3},
+      {"3x3", {2, 8, 8, 16}, 16, 3, {.padding = 1}},
+      {"3x3 of 1 channel", {2, 9, 5, 1}, 8, 3, {.padding = 1}, true},
+      {"3x3 of 3 channels", {2, 8, 9, 3}, 17, 3, {.padding = 1}},
+      {"3x3 odd channels", {1, 6, 7, 33}, 7, 3, {.padding = 1}, true},
+      {"3x3, more rows than a tile", {1, 19, 21, 32}, 32, 3, {.padding = 1}},
+      {"3x3 of 64 channels", {2, 8, 8, 64}, 64, 3, {.padding = 1}},
+      {"3x3 stride 2", {2, 9, 9, 16}, 32, 3, {.stride = 2, .padding = 1}},
+      {"3x3 stride 2, even", {2, 8, 8, 7}, 3, 3, {.stride = 2, .padding = 1}, true},
+      {"3x3 stride 3", {1, 11, 10, 8}, 8, 3, {.stride = 3, .padding = 1}},
+      {"3x3 dilation 2", {2, 9, 8, 8}, 16, 3, {.padding = 2, .dilation = 2}},
+      {"3x3 dilation 2 stride 2", {1, 11, 9, 3}, 5, 3, {.stride = 2, .padding = 2, .dilation = 2}},
+      {"3x3 on one row", {2, 1, 9, 8}, 8, 3, {.padding = 1}},
+      {"3x3 on one pixel", {2, 1, 1, 8}, 8, 3, {.padding = 1}},
+      {"3x3, padding wider than half", {1, 4, 5, 3}, 4, 3, {.padding = 3}},
+      {"1x1 with padding", {1, 3, 3, 2}, 3, 1, {.stride = 2, .padding = 1}, true},
+      {"2x2 stride 2", {2, 8, 8, 16}, 24, 2, {.stride = 2}},
+      {"4x4 stride 4", {2, 12, 8, 3}, 24, 4, {.stride = 4}, true},
+      {"5x5", {1, 7, 8, 8}, 9, 5, {.padding = 2}},
+      {"7x7 stride 2", {1, 15, 16, 3}, 64, 7, {.stride = 2, .padding = 3}},
+      {"1x7 and other per-axis values",
+       {2, 6, 13, 5},
+       6,
+       {1, 7},
+       {.stride = {1, 2}, .padding = {0, 3}, .dilation = {1, 1}}},
+      {"7x1", {1, 13, 6, 8}, 8, {7, 1}, {.padding = {3, 0}}},
+      {"groups 2", {2, 6, 6, 8}, 16, 3, {.padding = 1, .groups = 2}, true},
+      {"groups 2 stride 2", {2, 7, 7, 6}, 4, 3, {.stride = 2, .padding = 1, .groups = 2}},
+      {"groups 32", {1, 5, 5, 128}, 128, 3, {.padding = 1, .groups = 32}},
+      {"depthwise 3x3", {2, 7, 8, 33}, 33, 3, {.padding = 1, .groups = 33}},
+      {"depthwise 3x3 stride 2", {2, 9, 9, 16}, 16, 3, {.stride = 2, .padding = 1, .groups = 16}, true},
+      {"depthwise 5x5 dilation 2", {1, 9, 9, 7}, 7, 5, {.padding = 4, .dilation = 2, .groups = 7}},
+      {"depthwise 7x7", {1, 9, 10, 24}, 24, 7, {.padding = 3, .groups = 24}, true},
+      {"depthwise with multiplier 2", {1, 5, 5, 3}, 6, 3, {.padding = 1, .groups = 3}},
+      {"empty batch", {0, 5, 5, 4}, 3, 3, {.padding = 1}, true},
+  };
+}
+
+Case make(const Conv& v) {
+  const Shape w{v.out, v.kernel.h, v.kernel.w, v.x[3] / v.args.groups};
+  const Shape y = ops::conv2d_shape(v.x, w, v.args);
+  return {
+      .name = v.name,
+      .terms = std::max({w.drop_front().numel(), y.rows(), v.kernel.h * v.kernel.w * v.out}),
+      .inputs =
+          [=](Inputs& in) {
+            return Tensors{in.normal(v.x), in.normal(w), v.bias ? in.normal({v.out}) : Tensor()};
+          },
+      .forward = [=](const Tensors& in) { return Tensors{ops::conv2d(in[0], in[1], in[2], v.args)}; },
+      .backward =
+          [=](const Tensors& in, const Tensors&, const Tensor& dy) {
+            Tensor dx = like(in[0]), dw = like(in[1]), dbias = v.bias ? like(in[2]) : Tensor();
+            ops::conv2d_backward_data(dy, in[1], v.args, dx);
+            ops::conv2d_backward_weight(dy, in[0], v.args, dw, dbias);
+            return Tensors{dx, dw, dbias};
+          },
+  };
+}
+
+std::vector<Case> conv2d_cases() {
+  std::vector<Case> cases;
+  for (const Conv& v : convolutions()) cases.push_back(make(v));
+  return cases;
+}
+
+TEST_OP("conv2d", conv2d_cases, ops::Conv2d, ops::Conv2dBackwardData, ops::Conv2dBackwardWeight)
+
+}  // namespace
+}  // namespace trainer::test

@@ -1,0 +1,129 @@
+// A mistake is reported by op, tensor and what was expected of it.
+#include "lib/ops/conv.h"
+#include "lib/ops/elementwise.h"
+#include "lib/ops/flat.h"
+#include "lib/ops/layout.h"
+#include "lib/ops/loss.h"
+#include "lib/ops/matmul.h"
+#include "lib/ops/norm.h"
+#include "lib/ops/pool.h"
+#include "tests/ops/cases.h"
+
+namespace trainer::test {
+namespace {
+
+constexpr Device ref{Device::Kind::ref};
+
+Tensor zeros(const Shape& shape, DType dtype = DType::f32) { return Tensor::zeros(shape, dtype, ref); }
+
+#define CHECK_FAILS(expression, message) CHECK_THROWS_WITH(expression, ContainsSubstring(message))
+
+TEST_CASE("conv2d says what does not fit", "[errors][conv2d]") {
+  const Tensor x = zeros({2, 5, 5, 3});
+  CHECK_FAILS(ops::conv2d(x, zeros({8, 3, 3, 4})),
+              "conv2d: input has 3 channels, weight expects 4 (groups 1)");
+  CHECK_FAILS(ops::conv2d(x, zeros({8, 3, 3, 2}), {}, {.groups = 2}),
+              "input has 3 channels, weight expects 4 (groups 2)");
+  CHECK_FAILS(ops::conv2d(x, zeros({7, 3, 3, 3}), {}, {.groups = 2}),
+              "7 output channels do not divide into 2 groups");
+  CHECK_FAILS(ops::conv2d(x, zeros({8, 3, 3, 3}, DType::f64)),
+              "conv2d: weight is f64 [8, 3, 3, 3] on ref, expected f32 on ref");
+  CHECK_FAILS(ops::conv2d(x, zeros({8, 3, 3, 3}).to(Device{})),
+              "weight is f32 [8, 3, 3, 3] on cpu, expected f32 on ref");
+  CHECK_FAILS(ops::conv2d(x, {}), "conv2d: weight is no tensor");
+  CHECK_FAILS(ops::conv2d(x, zeros({8, 3, 3, 3}), zeros({3})),
+              "conv2d: bias is f32 [3] on ref, expected f32 [8] on ref");
+  CHECK_FAILS(ops::conv2d(x, zeros({8, 7, 7, 3})),
+              "conv2d: a kernel of 7 rows does not fit into an input of 5 with padding");
+  CHECK_FAILS(ops::conv2d(x, zeros({8, 1, 3, 3}), {}, {.dilation = 3}), "a kernel of 7 columns does not fit");
+  CHECK_FAILS(ops::conv2d(x, zeros({8, 3, 3, 3}), {}, {.stride = 0}), "conv2d: stride 0x0 must be positive");
+  CHECK_FAILS(ops::conv2d(zeros({5, 5, 3}), zeros({8, 3, 3, 3})),
+              "conv2d: input is [5, 5, 3], expected [N, H, W, C]");
+  Tensor dx = zeros({2, 5, 5, 3}), dw = zeros({8, 3, 3, 3}), none;
+  CHECK_FAILS(ops::conv2d_backward_data(zeros({2, 5, 5, 8}), dw, {}, dx),
+              "conv2d_backward_data: dy is f32 [2, 5, 5, 8] on ref, expected f32 [2, 3, 3, 8] on ref");
+  CHECK_FAILS(ops::conv2d_backward_weight(zeros({2, 5, 5, 8}), x, {}, dw, none),
+              "conv2d_backward_weight: dy is");
+  CHECK_FAILS(ops::conv2d_backward_weight(zeros({2, 3, 3, 8}), x, {}, dw, dx),
+              "dbias is f32 [2, 5, 5, 3] on ref, expected f32 [8]");
+}
+
+TEST_CASE("linear says what does not fit", "[errors][linear]") {
+  CHECK_FAILS(ops::linear(zeros({4, 6}), zeros({3, 5})), "linear: input has 6 features, weight expects 5");
+  CHECK_FAILS(ops::linear(zeros({}), zeros({3, 5})), "linear: input is [], expected [..., I]");
+  CHECK_FAILS(ops::linear(zeros({4, 5}, DType::i64), zeros({3, 5})),
+              "linear: input is i64 [4, 5] on ref, expected a floating type");
+}
+
+TEST_CASE("elementwise ops want equal shapes", "[errors][add][dropout][cast]") {
+  CHECK_FAILS(ops::add(zeros({4, 6}), zeros({6})),
+              "add: the second operand is f32 [6] on ref, expected f32 [4, 6] on ref");
+  CHECK_FAILS(ops::dropout(zeros({4}), {.p = 1.5}), "dropout: probability 1.5 is outside [0, 1]");
+  CHECK_FAILS(ops::cast(zeros({4}), DType::i64), "cast: i64 is not a floating type");
+  CHECK_FAILS(ops::relu(zeros({4}, DType::f16)), "relu: no f16 kernel on ref");
+}
+
+TEST_CASE("batch_norm says what does not fit", "[errors][batch_norm]") {
+  const Tensor x = zeros({4, 6});
+  const ops::Moments m = ops::batch_norm_statistics(x);
+  CHECK_FAILS(ops::batch_norm_apply(x, m, zeros({5}), zeros({6}), {}, {}),
+              "batch_norm_apply: gamma is f32 [5] on ref, expected f32 [6]");
+  CHECK_FAILS(ops::batch_norm_apply(x, m, zeros({6}), zeros({6}), zeros({6}), {}),
+              "residual is f32 [6] on ref, expected f32 [4, 6]");
+  Tensor dgamma = zeros({6}), dbeta = zeros({6});
+  CHECK_FAILS(ops::batch_norm_backward_reduce(x, x, {}, m, {.relu = true}, dgamma, dbeta), "y is no tensor");
+  CHECK_FAILS(ops::batch_norm_update(m, 1, 0.1, dgamma, dbeta),
+              "batch_norm_update: 1 values per channel have no unbiased variance");
+}
+
+TEST_CASE("pooling says what does not fit", "[errors][max_pool2d][avg_pool2d]") {
+  const Tensor x = zeros({1, 20, 20, 1});
+  CHECK_FAILS(ops::avg_pool2d(x, {.kernel = 2, .padding = 2}),
+              "padding 2x2 is more than half of the kernel 2x2");
+  CHECK_FAILS(ops::avg_pool2d(x, {.kernel = 21}),
+              "a window of 21 does not fit into an input of 20 with padding 0");
+  CHECK_FAILS(ops::max_pool2d(x, {.kernel = 17}), "max_pool2d: a 17x17 window has more than 256 positions");
+  CHECK_FAILS(ops::global_avg_pool(zeros({3})), "global_avg_pool: input is [3], expected [N, spatial..., C]");
+}
+
+TEST_CASE("losses say which label is wrong", "[errors][softmax_cross_entropy][mse]") {
+  const Tensor logits = zeros({3, 10});
+  const auto labels = [](std::vector<int64_t> values) {
+    return Tensor::of<int64_t>(values, {static_cast<int64_t>(values.size())}, ref);
+  };
+  CHECK_FAILS(ops::softmax_cross_entropy(logits, labels({0, 9, 10})),
+              "softmax_cross_entropy: label 10 of row 2 is outside [0, 10)");
+  CHECK_FAILS(ops::softmax_cross_entropy(logits, labels({0, -1, 3})), "label -1 of row 1 is outside [0, 10)");
+  CHECK_FAILS(ops::softmax_cross_entropy(logits, labels({0, 1})),
+              "target is i64 [2] on ref, expected i64 [3] on ref");
+  CHECK_FAILS(ops::softmax_cross_entropy(logits, zeros({3, 9})),
+              "target is f32 [3, 9] on ref, expected f32 [3, 10] on ref");
+  CHECK_FAILS(ops::softmax_cross_entropy(logits, labels({0, 1, 2}), {.label_smoothing = -0.1}),
+              "label smoothing -0.1 is outside [0, 1]");
+  CHECK_FAILS(ops::mse(logits, zeros({3, 1})),
+              "mse: target is f32 [3, 1] on ref, expected f32 [3, 10] on ref");
+  try {
+    ops::softmax_cross_entropy(logits, labels({0, 9, 10}));
+  } catch (const Error& e) {
+    CHECK(e.code() == Exit::data);  // the user's data are wrong, not the program
+  }
+}
+
+TEST_CASE("arena ops refuse segments that leave the arena", "[errors][sgd_step][clip_multiplier]") {
+  const Tensor control = zeros({3}, DType::f64), gradient = zeros({10});
+  Tensor parameter = zeros({10}), momentum = zeros({10}), none;
+  const auto step = [&](const std::vector<ops::Segment>& segments, Tensor& m) {
+    ops::sgd_step(control, segments, {}, gradient, parameter, m);
+  };
+  CHECK_FAILS(step({{.begin = 0, .end = 11}}, momentum),
+              "sgd_step: segment [0, 11) overlaps its predecessor or leaves the arena of 10");
+  CHECK_FAILS(step({{.begin = 0, .end = 6}, {.begin = 5, .end = 10}}, momentum), "segment [5, 10) overlaps");
+  CHECK_FAILS(step({}, none), "sgd_step: momentum is no tensor");
+  Tensor short_control = zeros({2}, DType::f64);
+  CHECK_FAILS(ops::clip_multiplier(zeros({}, DType::f64), 1, short_control),
+              "control is f64 [2] on ref, expected f64 [3] on ref");
+  CHECK_FAILS(ops::clip_multiplier(zeros({}, DType::f64), 0, parameter), "clip_multiplier: control is");
+}
+
+}  // namespace
+}  // namespace trainer::test
