@@ -7,6 +7,8 @@
 
 #include "lib/backend/cpu/floats.h"
 #include "lib/backend/cpu/onednn.h"
+#include "lib/backend/cpu/parallel.h"
+#include "lib/backend/cpu/primitive_cache.h"
 
 namespace trainer::cpu {
 namespace {

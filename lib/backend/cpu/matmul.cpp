@@ -4,6 +4,8 @@
 #include "lib/backend/cpu/column_sum.h"
 #include "lib/backend/cpu/floats.h"
 #include "lib/backend/cpu/onednn.h"
+#include "lib/backend/cpu/parallel.h"
+#include "lib/backend/cpu/primitive_cache.h"
 
 namespace trainer::cpu {
 namespace {

@@ -1,7 +1,8 @@
 #include "lib/backend/cpu/onednn.h"
 
-#include <algorithm>
+#include <array>
 
+#include "lib/backend/cpu/parallel.h"
 #include "lib/base/error.h"
 
 namespace trainer::cpu {
@@ -45,50 +46,39 @@ const dnnl::primitive_attr& user_scratchpad() {
 Primitive::Primitive(dnnl::primitive primitive, std::initializer_list<Argument> arguments,
                      const memory::desc& scratchpad)
     : primitive_(std::move(primitive)), scratchpad_bytes_(scratchpad.get_size()) {
-  for (const Argument& a : arguments) {
-    memory_.emplace_back(a.desc, engine(), nullptr);
-    arguments_.push_back({a.index, memory_.back().get()});
-  }
-  if (scratchpad_bytes_ > 0) {
-    memory_.emplace_back(scratchpad, engine(), nullptr);
-    arguments_.push_back({DNNL_ARG_SCRATCHPAD, memory_.back().get()});
-  }
+  const auto add = [&](int index, const memory::desc& desc) {
+    indices_.push_back(index);
+    memory_.emplace_back(desc, engine(), nullptr);
+  };
+  for (const Argument& a : arguments) add(a.index, a.desc);
+  if (scratchpad_bytes_ > 0) add(DNNL_ARG_SCRATCHPAD, scratchpad);
+  check(memory_.size() <= max_arguments, "oneDNN: {} arguments are more than are foreseen", memory_.size());
 }
 
 void Primitive::run(std::initializer_list<const void*> data) {
-  const bool has_scratchpad = scratchpad_bytes_ > 0;
-  check(data.size() + has_scratchpad == memory_.size(), "oneDNN: {} arguments given, {} declared",
-        data.size(), memory_.size() - has_scratchpad);
-  Storage scratchpad;
-  if (has_scratchpad) {
-    scratchpad = Storage(scratchpad_bytes_, Device{});
-    memory_.back().set_data_handle(scratchpad.data());
-  }
+  const Storage scratchpad = scratchpad_bytes_ > 0 ? Storage(scratchpad_bytes_, Device{}) : Storage();
+  check(data.size() + (scratchpad ? 1 : 0) == memory_.size(),
+        "oneDNN: {} arguments given to a primitive of {}", data.size(), memory_.size());
+  std::array<dnnl_exec_arg_t, max_arguments> arguments;
+  int count = 0;
   size_t i = 0;
-  for (const void* p : data)
-    memory_[i++].set_data_handle(const_cast<void*>(p));  // oneDNN has no const handles
-  const dnnl_status_t status = dnnl_primitive_execute(primitive_.get(), stream().get(),
-                                                      static_cast<int>(arguments_.size()), arguments_.data());
+  const auto bind = [&](const void* p) {
+    if (p != nullptr) {
+      memory_[i].set_data_handle(const_cast<void*>(p));  // oneDNN has no const handles
+      arguments[count++] = {indices_[i], memory_[i].get()};
+    }
+    ++i;
+  };
+  for (const void* p : data) bind(p);
+  if (scratchpad) bind(scratchpad.data());
+  const dnnl_status_t status =
+      dnnl_primitive_execute(primitive_.get(), stream().get(), count, arguments.data());
   check(status == dnnl_success, "oneDNN: a primitive failed with status {}", static_cast<int>(status));
 }
 
 Primitive make_reorder(const memory::desc& from, const memory::desc& to) {
   const dnnl::reorder::primitive_desc desc(engine(), from, engine(), to, user_scratchpad());
   return {dnnl::reorder(desc), {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}}, desc.scratchpad_desc()};
-}
-
-Key::Key(std::initializer_list<int64_t> values) {
-  check(values.size() <= size, "oneDNN: a primitive key of {} numbers", values.size());
-  std::copy(values.begin(), values.end(), numbers.begin());
-}
-
-size_t KeyHash::operator()(const Key& key) const noexcept {
-  uint64_t h = 0xCBF29CE484222325ULL;
-  for (const int64_t v : key.numbers) {
-    h = (h ^ static_cast<uint64_t>(v)) * 0x9E3779B97F4A7C15ULL;
-    h ^= h >> 29;
-  }
-  return h;
 }
 
 int threads_for(double flops) {

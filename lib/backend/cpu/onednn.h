@@ -6,16 +6,10 @@
 // and then silently overwritten).
 #pragma once
 
-#include <array>
-#include <cstring>
 #include <initializer_list>
-#include <memory>
 #include <oneapi/dnnl/dnnl.hpp>
-#include <string_view>
-#include <unordered_map>
 #include <vector>
 
-#include "lib/backend/cpu/parallel.h"
 #include "lib/tensor/tensor.h"
 
 namespace trainer::cpu {
@@ -58,44 +52,19 @@ class Primitive {
     dnnl::memory::desc desc;
   };
   Primitive(dnnl::primitive, std::initializer_list<Argument>, const dnnl::memory::desc& scratchpad);
-  /// `data`: one pointer per argument, in the constructor's order.
+  /// `data`: one pointer per argument, in the constructor's order. Null leaves an optional argument out.
   void run(std::initializer_list<const void*> data);
 
  private:
+  static constexpr size_t max_arguments = 8;  // with the scratchpad
   dnnl::primitive primitive_;
+  std::vector<int> indices_;
   std::vector<dnnl::memory> memory_;
-  std::vector<dnnl_exec_arg_t> arguments_;
   size_t scratchpad_bytes_;
 };
 
 /// A primitive that copies between two layouts of the same dims.
 Primitive make_reorder(const dnnl::memory::desc& from, const dnnl::memory::desc& to);
-
-/// What tells one primitive from another: everything its descriptor was made of.
-struct Key {
-  static constexpr size_t size = 24;
-  std::array<int64_t, size> numbers{};  // unused ones stay 0
-
-  Key(std::initializer_list<int64_t> values);
-  bool operator==(const Key&) const = default;
-};
-struct KeyHash {
-  size_t operator()(const Key&) const noexcept;
-};
-
-/// The T of this key, made by `make()` on first use. T is a struct of primitives and serves as the cache's
-/// name. `threads` is part of the key because oneDNN fixes the split of the work when a primitive is made:
-/// run under a ThreadScope of as many.
-template <class T, class Make>
-T& cached(const Key& key, const Make& make) {
-  static constexpr size_t capacity =
-      1024;  // shapes are few; a program that never repeats one must not grow without end
-  thread_local std::unordered_map<Key, std::unique_ptr<T>, KeyHash> cache;
-  const auto found = cache.find(key);
-  if (found != cache.end()) return *found->second;
-  if (cache.size() >= capacity) cache.clear();
-  return *cache.emplace(key, std::make_unique<T>(make())).first->second;
-}
 
 /// Threads for `flops` floating-point operations: one where waking the others costs more than they save
 /// (about 20 us).

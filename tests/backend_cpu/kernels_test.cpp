@@ -1,0 +1,173 @@
+// What the CPU kernels promise beyond the values that tests/ops compares with ref.
+#include <cstring>
+#include <functional>
+#include <thread>
+#include <vector>
+
+#include "lib/backend/cpu/primitive_cache.h"
+#include "lib/base/rng.h"
+#include "lib/ops/conv.h"
+#include "lib/ops/elementwise.h"
+#include "lib/ops/flat.h"
+#include "lib/ops/loss.h"
+#include "lib/ops/matmul.h"
+#include "lib/ops/norm.h"
+#include "tests/backend_cpu/with_threads.h"
+#include "tests/catch.h"
+
+namespace trainer::cpu {
+namespace {
+
+Tensor normal(const Shape& shape, uint64_t purpose, float offset = 0) {
+  Tensor t = Tensor::empty(shape);
+  const Rng rng(purpose);
+  uint64_t i = 0;
+  for (float& v : t.span<float>()) v = rng.normal(0, i++) + offset;
+  return t;
+}
+
+bool same_bits(const Tensor& a, const Tensor& b) {
+  return a.shape() == b.shape() && a.dtype() == b.dtype() && std::memcmp(a.raw(), b.raw(), a.bytes()) == 0;
+}
+
+using Tensors = std::vector<Tensor>;
+
+Tensors batch_norm(const Tensor& x) {
+  const auto moments = ops::batch_norm_statistics(x);
+  Tensor dgamma = Tensor::empty(moments.mean.shape()), dbeta = Tensor::empty(moments.mean.shape());
+  ops::batch_norm_backward_reduce(normal(x.shape(), 2), x, {}, moments, {}, dgamma, dbeta);
+  return {moments.mean, moments.var, dgamma, dbeta};
+}
+
+Tensors bias_gradient(const Tensor& x) {
+  const Tensor dy = normal({x.size(0), 5}, 3);
+  Tensor dw = Tensor::empty({5, x.size(1)}), dbias = Tensor::empty({5});
+  ops::linear_backward_weight(dy, x, dw, dbias);
+  return {dbias};
+}
+
+Tensors losses(const Tensor& x) {
+  const Tensor labels = Tensor::zeros({x.size(0)}, DType::i64);
+  return {ops::sum_of_squares(x), ops::mse(x, normal(x.shape(), 4)),
+          ops::softmax_cross_entropy(x, labels).loss};
+}
+
+Tensors convolve(const Tensor& x) {
+  const Tensor w = normal({24, 3, 3, x.size(3)}, 5), dy = normal(x.shape().with(3, 24), 6);
+  Tensor y = ops::conv2d(x, w, {}, {.padding = 1});
+  Tensor dx = Tensor::empty(x.shape()), dw = Tensor::empty(w.shape()), dbias = Tensor::empty({24});
+  ops::conv2d_backward_data(dy, w, {.padding = 1}, dx);
+  ops::conv2d_backward_weight(dy, x, {.padding = 1}, dw, dbias);
+  return {y, dx, dw, dbias};
+}
+
+}  // namespace
+
+TEST_CASE("sums do not depend on the number of threads", "[backend_cpu]") {
+  const auto check_threads = [](const std::function<Tensors()>& compute) {
+    Tensors expected;
+    for (const int n : {1, 2, 3, 4}) {
+      const WithThreads scope(n);
+      const Tensors got = compute();
+      if (expected.empty()) expected = got;
+      for (size_t i = 0; i < got.size(); ++i) CHECK(same_bits(got[i], expected[i]));
+    }
+  };
+  for (const Shape& shape : {Shape{6000, 64}, Shape{5001, 10}, Shape{700, 2048}, Shape{3, 300001}}) {
+    INFO(shape.str());
+    const Tensor x = normal(shape, 1, 3);
+    check_threads([&] { return batch_norm(x); });
+    check_threads([&] { return bias_gradient(x); });
+    check_threads([&] { return losses(x); });
+  }
+}
+
+TEST_CASE("batch norm statistics do not cancel", "[backend_cpu]") {
+  static constexpr int64_t rows = 40000;
+  const Tensor x = normal({rows, 7}, 9, 4096);  // E[x^2] - E[x]^2 in f32 has no correct digit here
+  const auto [mean, var] = ops::batch_norm_statistics(x);
+  for (int64_t c = 0; c < 7; ++c) {
+    double exact_mean = 0, exact_var = 0;
+    for (int64_t r = 0; r < rows; ++r) exact_mean += x.data<float>()[r * 7 + c] / double{rows};
+    for (int64_t r = 0; r < rows; ++r) {
+      const double d = x.data<float>()[r * 7 + c] - exact_mean;
+      exact_var += d * d / double{rows};
+    }
+    CHECK(mean.data<float>()[c] == Approx(exact_mean).epsilon(1e-7));
+    CHECK(var.data<float>()[c] == Approx(exact_var).epsilon(1e-6));
+  }
+}
+
+TEST_CASE("kernels may run on several threads at once", "[backend_cpu]") {
+  const Tensor x = normal({8, 12, 12, 16}, 1);
+  const Tensors expected = convolve(x);
+  std::vector<int> differences(4, 0);
+  std::vector<std::thread> workers;
+  for (int& count : differences) {
+    workers.emplace_back([&] {
+      for (int repeat = 0; repeat < 20; ++repeat) {
+        const Tensors got = convolve(x);
+        for (size_t i = 0; i < got.size(); ++i) count += !same_bits(got[i], expected[i]);
+      }
+    });
+  }
+  for (std::thread& w : workers) w.join();
+  CHECK(differences == std::vector<int>(4, 0));
+}
+
+TEST_CASE("a shape's second run takes no new memory", "[backend_cpu]") {
+  const Tensor x = normal({8, 12, 12, 16}, 1), table = normal({700, 40}, 2);
+  const auto run = [&] {
+    convolve(x);
+    batch_norm(x);
+    bias_gradient(table);
+    losses(table);
+  };
+  run();
+  run();
+  const int64_t growths = pool_statistics(Device{}).growths;
+  run();
+  CHECK(pool_statistics(Device{}).growths == growths);
+}
+
+TEST_CASE("the primitive cache makes a value once per key and thread", "[backend_cpu]") {
+  struct Value {
+    int number;
+  };
+  int made = 0;
+  const auto get = [&](const Key& key) -> Value& {
+    return cached<Value>(key, [&] { return Value{++made}; });
+  };
+  Value* first = &get({1, 2});
+  CHECK(&get({1, 2}) == first);
+  CHECK(get({2, 1}).number == 2);
+  CHECK(get({1, 2, 3}).number == 3);
+  CHECK(&get({1, 2}) == first);
+  std::thread([&] { CHECK(&get({1, 2}) != first); }).join();
+  CHECK(made == 4);
+}
+
+TEST_CASE("dropout of a part is that part of dropout of the whole", "[backend_cpu]") {
+  const Tensor x = Tensor::full({5003}, 1);
+  const ops::DropoutArgs args{
+      .p = 0.3, .key = Rng(1).key(), .index = (uint64_t{7} << 32) + 5, .first = (int64_t{1} << 33) + 3};
+  const Tensor whole = ops::dropout(x, args);
+  const Rng rng = Rng::from_key(args.key);
+  for (int64_t i = 0; i < x.numel(); ++i) {
+    const bool keep = rng.uniform(args.index, static_cast<uint64_t>(args.first + i)) >= args.p;
+    REQUIRE((whole.data<float>()[i] != 0) == keep);
+  }
+  for (const int64_t begin : {1, 2, 3, 4, 1030}) {
+    ops::DropoutArgs part = args;
+    part.first += begin;
+    CHECK(same_bits(ops::dropout(x.slice(begin, 5003), part), whole.slice(begin, 5003)));
+  }
+}
+
+TEST_CASE("a dtype without a kernel is an error that names it", "[backend_cpu]") {
+  const Tensor x = Tensor::zeros({1, 4, 4, 8}, DType::bf16), w = Tensor::zeros({8, 3, 3, 8}, DType::bf16);
+  CHECK_THROWS_WITH(ops::conv2d(x, w), ContainsSubstring("conv2d") && ContainsSubstring("bf16"));
+  CHECK_THROWS_WITH(ops::relu(x), ContainsSubstring("relu") && ContainsSubstring("bf16"));
+}
+
+}  // namespace trainer::cpu
