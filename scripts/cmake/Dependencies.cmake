@@ -19,3 +19,11 @@ endif()
 if(TRAINER_TESTS)
   find_package(Catch2 REQUIRED)     # v2 and v3; tests/catch.h hides the difference
 endif()
+if(TRAINER_CUDA)
+  # Machine code for Ampere (A100; RTX 30), Ada and Hopper, and PTX from which the driver makes code for what is newer.
+  if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES AND NOT DEFINED ENV{CUDAARCHS})
+    set(CMAKE_CUDA_ARCHITECTURES 80-real 86-real 89-real 90)
+  endif()
+  enable_language(CUDA)   # here, in the outermost scope: kernels/ compiles, lib/backend/cuda links
+  find_package(CUDAToolkit 11.8 REQUIRED)
+endif()
