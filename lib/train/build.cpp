@@ -92,7 +92,7 @@ LearningRates scaled_rates(const TrainSettings& s, int64_t effective_batch) {
 std::unique_ptr<optim::Schedule> build_schedule(const config::Config& config, const Settings& s, const Plan& plan) {
   const LearningRates rates = scaled_rates(s.train, plan.effective_batch);
   return optim::schedules().make(s.train.schedule, config.group("TRAIN.LR_SCHEDULER"),
-                                 optim::Horizon{.base_lr = rates.base,
+                                 optim::ScheduleArgs{.base_lr = rates.base,
                                                      .warmup_lr = rates.warmup,
                                                      .min_lr = rates.min,
                                                      .warmup_steps = s.train.warmup_epochs * plan.steps_per_epoch,
@@ -111,7 +111,7 @@ Training::Training(const config::Config& config, const Settings& s, std::unique_
                              .seed = static_cast<uint64_t>(s.run.seed)};
   model = build_model(config, s, spec.input, device);
   loss = build_loss(config, s, spec);
-  parameters = std::make_unique<optim::Parameters>(*model, optim::Rules{.weight_decay = s.train.weight_decay}, device);
+  parameters = std::make_unique<optim::Parameters>(*model, optim::GroupRules{.weight_decay = s.train.weight_decay}, device);
   optimizer = optim::optimizers().make(s.train.optimizer, config.group("TRAIN.OPTIMIZER"), *parameters);
   schedule = build_schedule(config, s, make_plan(recipe, *loader));
   trainer = std::make_unique<Trainer>(recipe, *model, *loss, *parameters, *optimizer, *schedule, *loader, device);
