@@ -85,6 +85,11 @@ TEST_CASE("what is cut off is refused") {
 
 TEST_CASE("depth is bounded before the parser's stack is") {
   CHECK(read("A: " + std::string(60, '[') + std::string(60, ']') + "\n"));
+  CHECK_THAT(refusal("A: " + std::string(100, '[') + std::string(100, ']') + "\n"),
+             ContainsSubstring("nested deeper than 64 levels"));
+  std::string indented;
+  for (int i = 0; i < 100; ++i) indented += std::string(static_cast<size_t>(i), ' ') + "A:\n";
+  CHECK_THAT(refusal(indented), ContainsSubstring("a.yaml:65:65: nested deeper than 64 levels"));
   for (const std::string& text :
        {std::string(100'000, '['), repeated("{A: ", 100'000), repeated("- ", 100'000),
         repeated("? ", 100'000), "A: " + repeated("[ ", 100'000)}) {
