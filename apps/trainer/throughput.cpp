@@ -81,6 +81,7 @@ int throughput(const config::Config& config, const train::Settings& settings, De
   s.train.epochs = int64_t{1} << 40;
   s.train.max_steps = 0;
   s.train.warmup_epochs = 0;
+  s.data.augment = false;
   s.loader.num_workers = 0;
   s.loader.drop_last = true;
   const int64_t batch = s.loader.batch_size;

@@ -197,6 +197,7 @@ void check_pending(const Config& config) {
     if (!matters(table, config)) continue;
     for (const Row& row : table.rows) {
       const Node& leaf = config.group(join_key(table.group, row.key));
+      leaf.read();  // judged here, so nobody has ignored it
       const bool harmless =
           leaf.value() == row.fallback ||
           std::find(row.harmless.begin(), row.harmless.end(), leaf.value()) != row.harmless.end();

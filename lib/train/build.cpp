@@ -109,6 +109,8 @@ Training::Training(const config::Config& config, const Settings& s, std::unique_
                              .max_nonfinite = s.train.max_nonfinite,
                              .clip_grad = s.train.clip_grad,
                              .seed = static_cast<uint64_t>(s.run.seed)};
+  check(Exit::usage, !s.data.augment,
+        "AUG.ENABLE true: random augmentation is known but not implemented yet; AUG.ENABLE false trains without it");
   model = build_model(config, s, spec.input, device);
   loss = build_loss(config, s, spec);
   parameters = std::make_unique<optim::Parameters>(*model, optim::GroupRules{.weight_decay = s.train.weight_decay}, device);
