@@ -1,7 +1,6 @@
 #include "apps/trainer/command.h"
 #include "lib/backend/cpu/info.h"
 #include "lib/tensor/device.h"
-#include "trainer_version.h"
 
 namespace trainer::app {
 

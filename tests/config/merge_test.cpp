@@ -39,7 +39,7 @@ TEST_CASE("later layers win, and each value knows where it came from") {
   CHECK(config.explanation("T.EPOCHS").unit == "epochs");
   CHECK(config.explanation("T.MODE").choices == std::vector<std::string>{"batch", "pair", "elem"});
   CHECK_THAT(error_of([&] { config.explanation("T.EPOCH"); }),
-             ContainsSubstring("unknown key T.EPOCH (did you mean T.EPOCHS?)"));
+             ContainsSubstring("unknown key T.EPOCH (did you mean T.EPOCHS"));
   CHECK_THAT(error_of([&] { config.explanation("T"); }), ContainsSubstring("unknown key T"));
 }
 
@@ -122,7 +122,7 @@ TEST_CASE("very many problems are counted") {
              ContainsSubstring("... and 19950 more problems"));
 }
 
-TEST_CASE("--opts") {
+TEST_CASE("words of --opts") {
   Config config = test_config();
   merge_words(config, {"T.NAME", "-x", "T.BASE_LR=-0", "T.EPOCHS", "1", "T.EPOCHS", "2", "T.MODE=a=b"});
   CHECK(config.get<std::string>("T.NAME") == "-x");
@@ -137,7 +137,7 @@ TEST_CASE("--opts") {
              }),
              ContainsSubstring("'T..NAME' is no key"));
   CHECK_THAT(error_of([&] { merge_words(config, {"T.EPOCHZ=1"}); }),
-             ContainsSubstring("T.EPOCHZ: unknown key (did you mean T.EPOCHS?)"));
+             ContainsSubstring("T.EPOCHZ: unknown key (did you mean T.EPOCHS"));
   CHECK_THAT(error_of([&] { merge_words(config, {"", "1"}); }), ContainsSubstring("'' is no key"));
 }
 
@@ -156,7 +156,7 @@ TEST_CASE("set from code") {
   CHECK_THAT(error_of([&] { config.set("T.EPOCHS", "x"); }),
              ContainsSubstring("code: T.EPOCHS: expected int, given 'x' (str)"));
   CHECK_THAT(error_of([&] { config.set("T.EPOCH", 1); }),
-             ContainsSubstring("unknown key (did you mean T.EPOCHS?)"));
+             ContainsSubstring("unknown key (did you mean T.EPOCHS"));
   CHECK_THAT(error_of([&] { config.set("T.SCHEDULE", 1); }), ContainsSubstring("is a group of keys"));
 }
 

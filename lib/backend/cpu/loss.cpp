@@ -10,7 +10,7 @@
 #define HWY_TARGET_INCLUDE "lib/backend/cpu/loss.cpp"
 #include "lib/backend/cpu/simd.h"
 // after simd.h, which decides on the instruction set
-#include "hwy/contrib/math/math-inl.h"
+#include <hwy/contrib/math/math-inl.h>
 
 HWY_BEFORE_NAMESPACE();
 namespace trainer::cpu::HWY_NAMESPACE {

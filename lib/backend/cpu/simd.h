@@ -14,8 +14,8 @@
 #define HWY_DISABLED_TARGETS \
   HWY_SSE4  // adds nothing over the baseline for f32 loops, and takes time to compile
 #endif
-#include "hwy/foreach_target.h"  // must come before highway.h
-#include "hwy/highway.h"
+#include <hwy/foreach_target.h>  // must come before highway.h
+#include <hwy/highway.h>
 
 #if defined(TRAINER_CPU_SIMD_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef TRAINER_CPU_SIMD_H
