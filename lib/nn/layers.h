@@ -61,9 +61,15 @@ class BatchNorm final : public Module {
  public:
   explicit BatchNorm(int64_t channels, const BatchNormOptions& = {});
   Var forward(const Var& x) override { return apply(x, {}, false); }
-  Var relu(const Var& x) { return apply(x, {}, true); }
-  Var add(const Var& x, const Var& residual) { return apply(x, residual, false); }
-  Var add_relu(const Var& x, const Var& residual) { return apply(x, residual, true); }
+  Var relu(const Var& x) {
+    return observed(x, [&] { return apply(x, {}, true); });
+  }
+  Var add(const Var& x, const Var& residual) {
+    return observed(x, [&] { return apply(x, residual, false); });
+  }
+  Var add_relu(const Var& x, const Var& residual) {
+    return observed(x, [&] { return apply(x, residual, true); });
+  }
   void visit(Visitor& v) override;
   std::string description() const override;
 

@@ -4,15 +4,6 @@ namespace trainer::nn {
 
 const Context Module::detached;
 
-Var Module::operator()(const Var& x) {
-  Observer* observer = context_->observer;
-  if (observer == nullptr) return forward(x);
-  observer->before(*this, x);
-  Var y = forward(x);
-  observer->after(*this, x, y);
-  return y;
-}
-
 void Visitor::operator()(std::string_view name, Module& m) {
   const std::string outer = std::exchange(path_, join(name));
   module(path_, m);

@@ -115,12 +115,26 @@ class Module {
   /// Multiply-accumulates of one call on x that gave y (0 for what does not multiply).
   virtual int64_t macs(const Shape& /*x*/, const Shape& /*y*/) const { return 0; }
 
-  Var operator()(const Var& x);
+  Var operator()(const Var& x) {
+    return observed(x, [&] { return forward(x); });
+  }
 
   bool training() const { return context_->training; }
   const Context& context() const { return *context_; }
   /// "layer1.0.conv1" once attached.
   const std::string& path() const { return path_; }
+
+ protected:
+  /// Runs `call` on x and shows it to the observer, if there is one: for modules with further ways to be called.
+  template <class F>
+  Var observed(const Var& x, F&& call) {
+    Observer* observer = context_->observer;
+    if (observer == nullptr) return call();
+    observer->before(*this, x);
+    Var y = call();
+    observer->after(*this, x, y);
+    return y;
+  }
 
  private:
   friend void attach(Module& root, const Context& context);
