@@ -1,0 +1,42 @@
+"""State-dict names, shapes, parameter counts and multiply-adds of timm's residual networks -> timm_resnets.json."""
+
+import torch
+
+import models
+import store
+
+NAMES = ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
+SIZE = 224
+
+
+def multiply_adds(model: torch.nn.Module, size: int) -> int:
+    """Multiply-adds of all convolutions and linear layers for one RGB image."""
+    total = 0
+
+    def count(module: torch.nn.Module, _: object, output: torch.Tensor) -> None:
+        nonlocal total
+        total += module.weight[0].numel() * output.numel()
+
+    for module in model.modules():
+        if isinstance(module, (torch.nn.Conv2d, torch.nn.Linear)):
+            module.register_forward_hook(count)
+    with torch.device("meta"):
+        model.to("meta").eval()(torch.empty(1, 3, size, size))
+    return total
+
+
+def main() -> None:
+    described = {}
+    for name in NAMES:
+        model = models.create(name, num_classes=1000)
+        described[name] = {
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "macs": multiply_adds(model, SIZE),
+            "state": {n: list(t.shape) for n, t in model.state_dict().items()},
+        }
+    store.write_json("timm_resnets", {"made_by": "scripts/goldens/timm_resnets.py", "num_classes": 1000,
+                                      "macs_at": SIZE} | described)
+
+
+if __name__ == "__main__":
+    main()
