@@ -32,6 +32,9 @@ def weight(seed: int, name: str, shape: "tuple[int, ...]", fan_in: int = 0) -> n
         values = _symmetric(u, 1 / math.sqrt(fan_in))
     else:
         values = np.float32(0.5) + u if name.endswith("weight") else _symmetric(u, 0.1)
+        # The last norm of a residual branch begins small, as in timm (there 0): otherwise rounding errors double with every block.
+        if name.startswith("layer") and name.endswith("bn2.weight"):
+            values = values * np.float32(0.25)
     return values.reshape(shape)
 
 

@@ -7,7 +7,7 @@ import formula
 import models
 import store
 
-SEED, STEPS, BATCH, CLASSES = 1, 10, 8, 10
+SEED, STEPS, BATCH, CLASSES = 1, 10, 16, 10
 FULL = 4096  # elements: gradients up to this size are stored whole, larger ones as norm and sketch
 
 RUNS = {

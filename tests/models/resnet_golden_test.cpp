@@ -129,9 +129,9 @@ TEST_CASE("logits of every ResNet are timm's") {
   const golden::Formula formula(std::stoull(golden_file.metadata().at("seed")));
   for (const auto& info : golden_file.tensors()) {
     INFO(info.name);
-    const bool small = info.name.ends_with("small");
-    const int64_t size = small ? 32 : 64;
-    const auto model = make(small ? "resnet18" : info.name, size, small ? "small" : "default");
+    const json about = json::parse(golden_file.metadata().at("cases")).at(info.name);
+    const int64_t size = about.at("size");
+    const auto model = make(about.at("model"), size, about.at("stem"));
     fill(*model, formula);
     const NoGrad no_grad;
     const Tensor expected = golden_file.tensor(info.name);
@@ -147,13 +147,14 @@ TEST_CASE("logits of every ResNet are timm's") {
 
 TEST_CASE("names, shapes and parameter counts of the ResNets are timm's") {
   const json all = json::parse(read_file(folder + "timm_resnets.json", Exit::data));
-  for (const auto& [name, expected] : all.at("models").items()) {
+  for (const std::string name : {"resnet18", "resnet34", "resnet50", "resnet101", "resnet152"}) {
     INFO(name);
+    const json& expected = all.at(name);
     const config::Config c = config::Config::defaults();
     const auto model = nn::models().make(name, c.group("MODEL"), {224, 224, 3});
     std::map<std::string, std::vector<int64_t>> ours, theirs;
     for (const auto& [key, t] : checkpoint::state_dict(*model)) ours[key] = {t.shape().begin(), t.shape().end()};
-    for (const auto& entry : expected.at("state")) theirs[entry.at(0)] = entry.at(1).get<std::vector<int64_t>>();
+    for (const auto& [key, shape] : expected.at("state").items()) theirs[key] = shape.get<std::vector<int64_t>>();
     CHECK(ours == theirs);
     CHECK(nn::count_parameters(*model) == expected.at("parameters").get<int64_t>());
   }
