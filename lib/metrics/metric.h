@@ -2,6 +2,8 @@
 // writing one .cpp in this folder that registers it.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <vector>
