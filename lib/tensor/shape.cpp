@@ -12,11 +12,13 @@ Shape::Shape(std::span<const int64_t> dims) : rank_(static_cast<int>(dims.size()
 int64_t Shape::numel() const {
   int64_t n = 1;
   for (const int64_t d : *this) {
-    check(d >= 0, "shape {} has a negative extent", str());
-    check(!__builtin_mul_overflow(n, d, &n), "shape {} has more elements than fit into 64 bits", str());
+    check(d >= 0, "shape {} has a negative extent", *this);
+    check(!__builtin_mul_overflow(n, d, &n), "shape {} has more elements than fit into 64 bits", *this);
   }
   return n;
 }
+
+void Shape::throw_no_extent(int i) const { fail(Exit::internal, "shape {} has no extent {}", *this, i); }
 
 Shape Shape::with(int i, int64_t extent) const {
   Shape s = *this;

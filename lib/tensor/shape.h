@@ -46,9 +46,11 @@ class Shape {
  private:
   int index(int i) const {
     const int k = i < 0 ? i + rank_ : i;
-    check(k >= 0 && k < rank_, "shape {} has no extent {}", str(), i);
+    if (k < 0 || k >= rank_) [[unlikely]]
+      throw_no_extent(i);
     return k;
   }
+  [[noreturn]] void throw_no_extent(int i) const;
   std::array<int64_t, max_rank> dims_{};
   int rank_ = 0;
 };
