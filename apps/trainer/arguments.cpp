@@ -28,7 +28,8 @@ Arguments take_opts(const std::vector<std::string>& words) {
         result.opts.insert(result.opts.end(), {key.substr(0, equals), key.substr(equals + 1)});
         i += 1;
       } else {
-        check(Exit::usage, i + 1 < words.size(), "--opts: key {} has no value (pairs of KEY VALUE are expected)", key);
+        check(Exit::usage, i + 1 < words.size(),
+              "--opts: key {} has no value (pairs of KEY VALUE are expected)", key);
         result.opts.insert(result.opts.end(), {key, words[i + 1]});
         i += 2;
       }

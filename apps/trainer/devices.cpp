@@ -45,7 +45,8 @@ double fastest(F&& run) {
 /// f32 matrix products, 2 N^3 operations.
 double measure_gflops(Device device) {
   constexpr int64_t n = 2048;
-  const Tensor a = Tensor::full({n, n}, 0.5, DType::f32, device), b = Tensor::full({n, n}, 0.25, DType::f32, device);
+  const Tensor a = Tensor::full({n, n}, 0.5, DType::f32, device),
+               b = Tensor::full({n, n}, 0.25, DType::f32, device);
   return 2e-9 * n * n * n / fastest([&] { ops::linear(a, b); });
 }
 
@@ -86,8 +87,8 @@ Row select(const Row& row, const std::string& query) {
   std::stringstream list(query);
   for (std::string name; std::getline(list, name, ',');) {
     const auto found = std::ranges::find(row, name, [](const auto& field) { return field.first; });
-    check(Exit::usage, found != row.end(), "devices: unknown field '{}'{}; known: {}", name, did_you_mean(name, known),
-          [&] {
+    check(Exit::usage, found != row.end(), "devices: unknown field '{}'{}; known: {}", name,
+          did_you_mean(name, known), [&] {
             std::string all;
             for (const auto& k : known) all += (all.empty() ? "" : ", ") + k;
             return all;
@@ -149,7 +150,9 @@ int list(const Flags& flags) {
 
 Action add_devices(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
-  app.add_option("-l", flags->every, "again every so many seconds, until interrupted")->check(CLI::PositiveNumber)->type_name("SECONDS");
+  app.add_option("-l", flags->every, "again every so many seconds, until interrupted")
+      ->check(CLI::PositiveNumber)
+      ->type_name("SECONDS");
   app.add_option("--query", flags->query, "fields, separated by commas")->type_name("FIELDS");
   app.add_option("--format", flags->format, "table, csv, csv,noheader or json")
       ->check(CLI::IsMember({"table", "csv", "csv,noheader", "json"}))

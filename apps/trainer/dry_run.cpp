@@ -17,7 +17,10 @@ struct Group {
 
 int dry_run(const config::Config& config, const train::Settings& s, Device device) {
   config::check_pending(config);
-  train::Training t(config, s, train::build_loader(train::build_dataset(config, s, data::Split::train), s, data::Split::train), device);
+  train::Training t(
+      config, s,
+      train::build_loader(train::build_dataset(config, s, data::Split::train), s, data::Split::train),
+      device);
   const train::Plan& plan = t.trainer->plan();
   const int64_t batch = s.loader.batch_size;
 
@@ -27,15 +30,17 @@ int dry_run(const config::Config& config, const train::Settings& s, Device devic
     wide = std::max(wide, c.path.size());
     wider = std::max(wider, c.description.size());
   }
-  fmt::print("{:<{}}  {:<{}}  {:<22} {:>12} {:>10}\n", "layer", wide, "kind", wider, "output", "parameters", "MACs");
+  fmt::print("{:<{}}  {:<{}}  {:<22} {:>12} {:>10}\n", "layer", wide, "kind", wider, "output", "parameters",
+             "MACs");
   int64_t macs = 0;
   for (const auto& c : calls) {
     macs += c.macs;
-    fmt::print("{:<{}}  {:<{}}  {:<22} {:>12} {:>10}\n", c.path, wide, c.description, wider, c.output.with(0, batch).str(),
-               with_commas(c.parameters), c.macs > 0 ? human_count(static_cast<double>(c.macs)) : "");
+    fmt::print("{:<{}}  {:<{}}  {:<22} {:>12} {:>10}\n", c.path, wide, c.description, wider,
+               c.output.with(0, batch).str(), with_commas(c.parameters),
+               c.macs > 0 ? human_count(static_cast<double>(c.macs)) : "");
   }
-  fmt::print("\n{}: {} parameters, {} multiply-accumulates a sample\n", s.model.name, with_commas(t.parameters->count()),
-             human_count(static_cast<double>(macs)));
+  fmt::print("\n{}: {} parameters, {} multiply-accumulates a sample\n", s.model.name,
+             with_commas(t.parameters->count()), human_count(static_cast<double>(macs)));
 
   std::map<std::pair<double, double>, Group> groups;
   for (const auto& span : t.parameters->trainable()) {
@@ -46,12 +51,14 @@ int dry_run(const config::Config& config, const train::Settings& s, Device devic
   const train::LearningRates rates = train::scaled_rates(s.train, plan.effective_batch);
   fmt::print("\nparameter groups ({})\n", s.train.optimizer);
   for (const auto& [key, g] : groups) {
-    fmt::print("  learning rate {:<10.4g} weight decay {:<8.4g} {:>5} tensors {:>14} parameters\n", rates.base * key.first,
-               key.second, g.tensors, with_commas(g.elements));
+    fmt::print("  learning rate {:<10.4g} weight decay {:<8.4g} {:>5} tensors {:>14} parameters\n",
+               rates.base * key.first, key.second, g.tensors, with_commas(g.elements));
   }
-  fmt::print("\nplan: {} epochs of {} steps = {} steps, effective batch {}; {} from {:.4g}, warm-up {} epochs, device {}\n", plan.epochs,
-             plan.steps_per_epoch, plan.total_steps, plan.effective_batch, s.train.schedule, rates.base, s.train.warmup_epochs,
-             device.str());
+  fmt::print(
+      "\nplan: {} epochs of {} steps = {} steps, effective batch {}; {} from {:.4g}, warm-up {} epochs, "
+      "device {}\n",
+      plan.epochs, plan.steps_per_epoch, plan.total_steps, plan.effective_batch, s.train.schedule, rates.base,
+      s.train.warmup_epochs, device.str());
   fmt::print("run directory: {}\n", train::run_path(s));
   return 0;
 }

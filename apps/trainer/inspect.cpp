@@ -38,7 +38,8 @@ void print_table(const io::SafetensorsFile& file) {
     bytes += t.end - t.begin;
   }
   for (const auto& [key, value] : file.metadata()) fmt::print("metadata: {} = {}\n", key, value);
-  fmt::print("{} tensors, {} elements, {}\n", file.tensors().size(), with_commas(elements), human_bytes(static_cast<double>(bytes)));
+  fmt::print("{} tensors, {} elements, {}\n", file.tensors().size(), with_commas(elements),
+             human_bytes(static_cast<double>(bytes)));
 }
 
 int inspect(const Flags& flags) {
@@ -48,7 +49,8 @@ int inspect(const Flags& flags) {
     const config::Config config = flags.source.merge();
     const auto side = config.get<int64_t>("DATA.IMG_SIZE");
     const std::string channels = config.get<std::string>("MODEL.IN_CHANS");
-    const auto model = nn::models().make(flags.against, config.group("MODEL"), {side, side, channels == "auto" ? 3 : std::stoll(channels)});
+    const auto model = nn::models().make(flags.against, config.group("MODEL"),
+                                         {side, side, channels == "auto" ? 3 : std::stoll(channels)});
     problems = checkpoint::mismatches(*model, flags.file);
   }
   if (flags.json) {
@@ -59,7 +61,9 @@ int inspect(const Flags& flags) {
     print_table(file);
     for (const std::string& p : problems) fmt::print("{}\n", p);
     if (!flags.against.empty()) {
-      fmt::print("{}\n", problems.empty() ? "fits " + flags.against : fmt::format("{} tensors do not fit {}", problems.size(), flags.against));
+      fmt::print("{}\n", problems.empty()
+                             ? "fits " + flags.against
+                             : fmt::format("{} tensors do not fit {}", problems.size(), flags.against));
     }
   }
   return problems.empty() ? 0 : static_cast<int>(Exit::weights);
@@ -71,8 +75,10 @@ Action add_inspect(CLI::App& app, const std::vector<std::string>& opts) {
   auto flags = std::make_shared<Flags>();
   flags->source.opts = opts;
   app.add_option("FILE", flags->file, "a .safetensors file")->required();
-  app.add_option("--against", flags->against, "a model's name: lists what would not fit (exit code 4 if anything)");
-  app.add_option("--cfg", flags->source.cfg, "configuration of that model (classes, channels, stem)")->type_name("FILE");
+  app.add_option("--against", flags->against,
+                 "a model's name: lists what would not fit (exit code 4 if anything)");
+  app.add_option("--cfg", flags->source.cfg, "configuration of that model (classes, channels, stem)")
+      ->type_name("FILE");
   app.add_flag("--json", flags->json, "for programs");
   return [flags] { return inspect(*flags); };
 }

@@ -24,7 +24,8 @@ std::vector<std::string> known_words(const CLI::App& app) {
   for (const CLI::Option* option : app.get_options()) {
     for (const auto& name : option->get_lnames()) words.push_back("--" + name);
   }
-  for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) words.push_back(sub->get_name());
+  for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; }))
+    words.push_back(sub->get_name());
   words.push_back("--opts");
   return words;
 }
@@ -51,14 +52,16 @@ int run(const std::vector<std::string>& words) {
   actions[predict] = add_predict(*predict, arguments.opts);
   app.require_subcommand(0, 1);
 
-  std::vector<std::string> reversed(arguments.flags.rbegin(), arguments.flags.rend());  // CLI11 wants the last word first
+  std::vector<std::string> reversed(arguments.flags.rbegin(),
+                                    arguments.flags.rend());  // CLI11 wants the last word first
   try {
     app.parse(reversed);
   } catch (const CLI::ExtrasError&) {
     const CLI::App* used = app.get_subcommands().empty() ? &app : app.get_subcommands().front();
     std::string text;
     for (const std::string& word : app.remaining(true)) {
-      text += fmt::format("{}unknown argument {}{}", text.empty() ? "" : "\n", word, did_you_mean(word, known_words(*used)));
+      text += fmt::format("{}unknown argument {}{}", text.empty() ? "" : "\n", word,
+                          did_you_mean(word, known_words(*used)));
     }
     fail(Exit::usage, "{}", text);
   } catch (const CLI::Success& done) {  // --help, --version

@@ -37,16 +37,20 @@ int list(const Flags& flags) {
   for (const std::string& name : nn::models().names()) {
     if (glob_match(flags.glob, name)) names.push_back(name);
   }
-  check(Exit::usage, !names.empty(), "no model matches '{}'{}", flags.glob, did_you_mean(flags.glob, nn::models().names()));
+  check(Exit::usage, !names.empty(), "no model matches '{}'{}", flags.glob,
+        did_you_mean(flags.glob, nn::models().names()));
 
   nlohmann::ordered_json rows = nlohmann::ordered_json::array();
-  if (!flags.json) fmt::print("{:<24} {:>14} {:>10}   at {}x{}x{}\n", "model", "parameters", "MACs", flags.size, flags.size, flags.channels);
+  if (!flags.json)
+    fmt::print("{:<24} {:>14} {:>10}   at {}x{}x{}\n", "model", "parameters", "MACs", flags.size, flags.size,
+               flags.channels);
   for (const std::string& name : names) {
     const Row row = measure(name, config, {flags.size, flags.size, flags.channels});
     if (flags.json) {
       rows.push_back({{"name", row.name}, {"parameters", row.parameters}, {"macs", row.macs}});
     } else {
-      fmt::print("{:<24} {:>14} {:>10}\n", row.name, with_commas(row.parameters), human_count(static_cast<double>(row.macs)));
+      fmt::print("{:<24} {:>14} {:>10}\n", row.name, with_commas(row.parameters),
+                 human_count(static_cast<double>(row.macs)));
     }
   }
   if (flags.json) std::puts(rows.dump(2).c_str());

@@ -16,16 +16,19 @@ struct Flags {
   bool features = false;
 };
 
-/// The input file's samples, channels last, f32: `images` [N, C, H, W] (u8 scaled by 1/255) or `features` [N, D].
+/// The input file's samples, channels last, f32: `images` [N, C, H, W] (u8 scaled by 1/255) or `features` [N,
+/// D].
 Tensor read_input(const std::string& path) {
   const io::SafetensorsFile file(path, Exit::data);
-  check(Exit::data, file.has("images") != file.has("features"), "{}: expected one tensor, 'images' [N, C, H, W] or 'features' [N, D]", path);
+  check(Exit::data, file.has("images") != file.has("features"),
+        "{}: expected one tensor, 'images' [N, C, H, W] or 'features' [N, D]", path);
   const bool images = file.has("images");
   const Tensor x = file.tensor(images ? "images" : "features");
-  check(Exit::data, x.rank() == (images ? 4 : 2), "{}: '{}' has shape {}, expected {}", path, images ? "images" : "features", x.shape(),
-        images ? "[N, C, H, W]" : "[N, D]");
-  check(Exit::data, x.dtype() == DType::f32 || (images && x.dtype() == DType::u8), "{}: '{}' is {}, expected f32{}", path,
-        images ? "images" : "features", name_of(x.dtype()), images ? " or u8" : "");
+  check(Exit::data, x.rank() == (images ? 4 : 2), "{}: '{}' has shape {}, expected {}", path,
+        images ? "images" : "features", x.shape(), images ? "[N, C, H, W]" : "[N, D]");
+  check(Exit::data, x.dtype() == DType::f32 || (images && x.dtype() == DType::u8),
+        "{}: '{}' is {}, expected f32{}", path, images ? "images" : "features", name_of(x.dtype()),
+        images ? " or u8" : "");
   Tensor values = x.to(DType::f32).clone();
   if (x.dtype() == DType::u8) {
     for (float& v : values.span<float>()) v /= 255.F;
@@ -49,7 +52,8 @@ class Rows {
 };
 
 int predict(Flags& flags) {
-  check(Exit::usage, flags.source.cfg.empty() != flags.model.empty(), "predict needs --cfg FILE or --model NAME, one of them");
+  check(Exit::usage, flags.source.cfg.empty() != flags.model.empty(),
+        "predict needs --cfg FILE or --model NAME, one of them");
   if (!flags.model.empty()) flags.source.flags.push_back({"--model", "MODEL.NAME", flags.model});
   if (!flags.weights.empty()) flags.source.flags.push_back({"--weights", "MODEL.PRETRAINED", flags.weights});
   const config::Config config = flags.source.merge();
@@ -58,7 +62,8 @@ int predict(Flags& flags) {
   cpu::set_threads(static_cast<int>(settings.run.threads.value_or(available_cores())));
 
   const Tensor input = read_input(flags.input);
-  const auto model = train::build_model(config, settings, input.shape().drop_front(), device, {.replace_classifier = false});
+  const auto model =
+      train::build_model(config, settings, input.shape().drop_front(), device, {.replace_classifier = false});
   const NoGrad no_grad;
   const int64_t n = input.size(0);
   Rows logits;
@@ -69,11 +74,13 @@ int predict(Flags& flags) {
     if (!flags.features) continue;
     const auto maps = model->features(x);
     features.resize(maps.size());
-    for (size_t i = 0; i < maps.size(); ++i) features[i].add(ops::to_channels_first(maps[i].value().to(Device{})), n);
+    for (size_t i = 0; i < maps.size(); ++i)
+      features[i].add(ops::to_channels_first(maps[i].value().to(Device{})), n);
   }
   check(Exit::data, n > 0, "{}: there are no samples", flags.input);
   checkpoint::StateDict results{{"logits", logits.all()}};
-  for (size_t i = 0; i < features.size(); ++i) results.emplace_back(fmt::format("features.{}", i), features[i].all());
+  for (size_t i = 0; i < features.size(); ++i)
+    results.emplace_back(fmt::format("features.{}", i), features[i].all());
   io::write_safetensors(flags.output, results, {}, Exit::data);
   log::info("{} predictions in {}", n, flags.output);
   return 0;
@@ -86,8 +93,11 @@ Action add_predict(CLI::App& app, const std::vector<std::string>& opts) {
   flags->source.opts = opts;
   app.add_option("--cfg", flags->source.cfg, "configuration of the model")->type_name("FILE");
   app.add_option("--model", flags->model, "a registered model, instead of --cfg")->type_name("NAME");
-  app.add_option("--weights", flags->weights, "model.safetensors; without it the model is as initialised")->type_name("FILE");
-  app.add_option("--input", flags->input, "safetensors: images [N, C, H, W] or features [N, D]")->required()->type_name("FILE");
+  app.add_option("--weights", flags->weights, "model.safetensors; without it the model is as initialised")
+      ->type_name("FILE");
+  app.add_option("--input", flags->input, "safetensors: images [N, C, H, W] or features [N, D]")
+      ->required()
+      ->type_name("FILE");
   app.add_option("--output", flags->output, "safetensors: logits [N, K]")->required()->type_name("FILE");
   app.add_flag("--features", flags->features, "also the stages' outputs, features.0 ..., in NCHW");
   return [flags] { return predict(*flags); };

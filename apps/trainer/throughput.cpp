@@ -23,7 +23,8 @@ class RepeatedBatch final : public data::Dataset {
   const data::Spec& spec() const override { return spec_; }
   int64_t size() const override { return size_; }
   void read(int64_t index, const Rng&, const data::Sample& into) const override {
-    const auto row = std::span(values_).subspan(static_cast<size_t>(index) * into.input.size(), into.input.size());
+    const auto row =
+        std::span(values_).subspan(static_cast<size_t>(index) * into.input.size(), into.input.size());
     std::ranges::copy(row, into.input.begin());
     if (!into.label.empty()) into.label[0] = index % spec_.num_classes;
     std::ranges::fill(into.target, 0.F);
@@ -57,7 +58,8 @@ class Stopwatch final : public train::Hook {
 
 /// What samples look like: as the dataset says where it can be had without files, else images of IMG_SIZE.
 data::Spec sample_spec(const config::Config& config, const train::Settings& s) {
-  if (data::datasets().has(s.data.dataset) && (s.data.dataset != "tensors" || !config.get<std::string>("DATA.DATA_PATH").empty())) {
+  if (data::datasets().has(s.data.dataset) &&
+      (s.data.dataset != "tensors" || !config.get<std::string>("DATA.DATA_PATH").empty())) {
     return train::build_dataset(config, s, data::Split::train)->spec();
   }
   const auto side = config.get<int64_t>("DATA.IMG_SIZE");
@@ -74,7 +76,8 @@ void print(double step_seconds, int64_t samples) {
 
 }  // namespace
 
-int throughput(const config::Config& config, const train::Settings& settings, Device device, bool evaluation) {
+int throughput(const config::Config& config, const train::Settings& settings, Device device,
+               bool evaluation) {
   train::Settings s = settings;
   data::Spec spec = sample_spec(config, s);
   if (spec.is_classification()) spec.num_classes = config.get<int64_t>("MODEL.NUM_CLASSES");
@@ -86,8 +89,8 @@ int throughput(const config::Config& config, const train::Settings& settings, De
   s.loader.drop_last = true;
   const int64_t batch = s.loader.batch_size;
   auto dataset = std::make_shared<RepeatedBatch>(spec, batch);
-  log::info("{} on {}, batch {}: {} warm-up steps, then at least {} steps and {} s", s.model.name, device.str(), batch, warmup_steps,
-            least_steps, least_seconds);
+  log::info("{} on {}, batch {}: {} warm-up steps, then at least {} steps and {} s", s.model.name,
+            device.str(), batch, warmup_steps, least_steps, least_seconds);
 
   if (!evaluation) {
     s.train.accumulation_steps = 1;

@@ -1,4 +1,5 @@
-// trainer [--cfg FILE] [--opts ...]: trains; with --eval, --throughput, --dry-run or --dump-config it does that instead.
+// trainer [--cfg FILE] [--opts ...]: trains; with --eval, --throughput, --dry-run or --dump-config it does
+// that instead.
 #include <cstdio>
 
 #include "apps/trainer/command.h"
@@ -30,8 +31,10 @@ struct Flags {
 int train(const config::Config& config, const Settings& settings, Device device) {
   const double start = now() - process_age();
   config::check_pending(config);
-  train::Training training(config, settings, train::build_loader(train::build_dataset(config, settings, data::Split::train), settings,
-                                                                 data::Split::train), device);
+  train::Training training(config, settings,
+                           train::build_loader(train::build_dataset(config, settings, data::Split::train),
+                                               settings, data::Split::train),
+                           device);
   train::Trainer& trainer = *training.trainer;
   const train::Plan& plan = trainer.plan();
 
@@ -39,9 +42,11 @@ int train(const config::Config& config, const Settings& settings, Device device)
   if (run.used()) {
     const auto done = run.latest_step();
     check(Exit::usage, done && *done >= plan.total_steps,
-          "{} holds a run that did not finish; resuming is not available yet: choose another --tag or --output, or remove it",
+          "{} holds a run that did not finish; resuming is not available yet: choose another --tag or "
+          "--output, or remove it",
           run.path().string());
-    log::info("{} is finished ({} steps): nothing to do. Another --tag or --output makes a new run", run.path().string(), *done);
+    log::info("{} is finished ({} steps): nothing to do. Another --tag or --output makes a new run",
+              run.path().string(), *done);
     return 0;
   }
   log::add_file(run.file("log.txt").string());
@@ -51,8 +56,9 @@ int train(const config::Config& config, const Settings& settings, Device device)
   auto validation = train::build_dataset(config, settings, data::Split::val);
   trainer.add(std::make_unique<train::ProgressHook>());
   if (validation->size() > 0) {
-    trainer.add(std::make_unique<train::EvaluateHook>(train::build_loader(validation, settings, data::Split::val), *training.loss,
-                                                      build_metrics(config, validation->spec())));
+    trainer.add(
+        std::make_unique<train::EvaluateHook>(train::build_loader(validation, settings, data::Split::val),
+                                              *training.loss, build_metrics(config, validation->spec())));
   } else {
     log::info("no validation data: nothing will be evaluated");
   }
@@ -105,7 +111,9 @@ Action add_train(CLI::App& app, const std::vector<std::string>& opts) {
   auto flags = std::make_shared<Flags>();
   flags->source.opts = opts;
   app.add_option("--cfg", flags->source.cfg, "configuration (YAML)")->type_name("FILE");
-  app.add_flag_callback("--opts", [] {}, "KEY VALUE ...: override keys of the configuration")->type_name("KEY VALUE ...");
+  app.add_flag_callback(
+         "--opts", [] {}, "KEY VALUE ...: override keys of the configuration")
+      ->type_name("KEY VALUE ...");
   app.add_flag("--eval", flags->eval, "evaluate only");
   app.add_option("--throughput", flags->throughput, "measure and stop: train (default) or eval")
       ->expected(0, 1)
@@ -114,7 +122,8 @@ Action add_train(CLI::App& app, const std::vector<std::string>& opts) {
       ->type_name("[train|eval]");
   app.add_flag("--dry-run", flags->dry_run, "print layers, shapes, parameters and groups; train nothing");
   app.add_flag("--dump-config", flags->dump_config, "print the merged configuration as YAML");
-  app.add_option("--explain", flags->explain, "print a key's value, type, meaning, and what set it")->type_name("KEY");
+  app.add_option("--explain", flags->explain, "print a key's value, type, meaning, and what set it")
+      ->type_name("KEY");
 
   // Flags that stand for a key, Swin's among them. One that is not given changes nothing.
   struct KeyFlag {
@@ -131,7 +140,11 @@ Action add_train(CLI::App& app, const std::vector<std::string>& opts) {
   };
   for (const KeyFlag& f : key_flags) {
     app.add_option_function<std::string>(
-           f.flag, [flags, f](const std::string& value) { flags->source.flags.push_back({f.flag, f.key, value}); }, f.help)
+           f.flag,
+           [flags, f](const std::string& value) {
+             flags->source.flags.push_back({f.flag, f.key, value});
+           },
+           f.help)
         ->type_name(f.type);
   }
   return [flags] { return run(*flags); };

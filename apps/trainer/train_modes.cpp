@@ -10,14 +10,15 @@
 namespace trainer::app {
 
 train::Metrics build_metrics(const config::Config& config, const data::Spec& spec) {
-  const std::vector<std::string> names =
-      spec.is_classification() ? std::vector<std::string>{"acc1", "acc5"} : std::vector<std::string>{"mse", "mae"};
+  const std::vector<std::string> names = spec.is_classification() ? std::vector<std::string>{"acc1", "acc5"}
+                                                                  : std::vector<std::string>{"mse", "mae"};
   train::Metrics all;
   for (const std::string& name : names) all.emplace_back(name, metrics::metrics().make(name, config.root()));
   return all;
 }
 
-std::map<std::string, std::string> derived_values(const train::Settings& s, const train::Plan& plan, Device device) {
+std::map<std::string, std::string> derived_values(const train::Settings& s, const train::Plan& plan,
+                                                  Device device) {
   const train::LearningRates rates = train::scaled_rates(s.train, plan.effective_batch);
   return {{"base_lr", fmt::format("{:.9g}", rates.base)},
           {"warmup_lr", fmt::format("{:.9g}", rates.warmup)},
@@ -34,10 +35,12 @@ std::map<std::string, std::string> derived_values(const train::Settings& s, cons
 
 void announce(const train::Settings& s, const train::Training& t, Device device, const std::string& run) {
   const train::Plan& plan = t.trainer->plan();
-  log::info("{}: {} parameters, {} on {}{}", s.model.name, with_commas(t.parameters->count()), s.train.optimizer, device.str(),
+  log::info("{}: {} parameters, {} on {}{}", s.model.name, with_commas(t.parameters->count()),
+            s.train.optimizer, device.str(),
             device.kind == Device::Kind::cpu ? fmt::format(" ({} threads)", cpu::threads()) : "");
-  log::info("{}: {} samples; effective batch {}, learning rate {:.4g}", s.data.dataset, with_commas(t.loader->dataset().size()),
-            plan.effective_batch, train::scaled_rates(s.train, plan.effective_batch).base);
+  log::info("{}: {} samples; effective batch {}, learning rate {:.4g}", s.data.dataset,
+            with_commas(t.loader->dataset().size()), plan.effective_batch,
+            train::scaled_rates(s.train, plan.effective_batch).base);
   log::info("writing to {}", run);
 }
 

@@ -12,7 +12,8 @@ namespace trainer::app {
 /// Layers, output shapes, parameters, multiply-accumulates and parameter groups, on stdout.
 int dry_run(const config::Config&, const train::Settings&, Device);
 
-/// Times steps on one synthetic batch: two to warm up, then at least five and ten seconds; the median. The last line of stdout is
+/// Times steps on one synthetic batch: two to warm up, then at least five and ten seconds; the median. The
+/// last line of stdout is
 /// {"samples_per_s":..,"step_ms":..,"peak_bytes":..}.
 int throughput(const config::Config&, const train::Settings&, Device, bool evaluation);
 

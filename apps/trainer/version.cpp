@@ -12,8 +12,8 @@ std::string version_text() {
 #endif
   std::string devices = "cpu, ref";
   if (has_backend(Device::Kind::cuda)) devices += ", cuda";
-  return fmt::format("trainer {} ({}, {}, {})\nlibraries: {}\ndevices: {}", TRAINER_VERSION, TRAINER_BUILD_TYPE, compiler,
-                     TRAINER_COMMIT, cpu::library_versions(), devices);
+  return fmt::format("trainer {} ({}, {}, {})\nlibraries: {}\ndevices: {}", TRAINER_VERSION,
+                     TRAINER_BUILD_TYPE, compiler, TRAINER_COMMIT, cpu::library_versions(), devices);
 }
 
 }  // namespace trainer::app

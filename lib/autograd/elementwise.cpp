@@ -17,7 +17,8 @@ Var add(const Var& a, const Var& b) {
 }
 
 Var dropout(const Var& x, const ops::DropoutArgs& args) {
-  return record(ops::dropout(x.value(), args), {&x}, [args](Grads& g) { g.pass(0, ops::dropout(g.dy(), args)); });
+  return record(ops::dropout(x.value(), args), {&x},
+                [args](Grads& g) { g.pass(0, ops::dropout(g.dy(), args)); });
 }
 
 Var view(const Var& x, const Shape& shape) {
@@ -35,8 +36,9 @@ Var flatten(const Var& x) {
     for (int i = 2; i < shape.rank(); ++i) s[i] = shape[i - 1];
     return s;
   }();
-  return record(std::move(y), {&x},
-                [channels_first](Grads& g) { g.pass(0, ops::to_channels_last(g.dy().view(channels_first))); });
+  return record(std::move(y), {&x}, [channels_first](Grads& g) {
+    g.pass(0, ops::to_channels_last(g.dy().view(channels_first)));
+  });
 }
 
 }  // namespace trainer::autograd

@@ -11,7 +11,8 @@ Var add(const Var& a, const Var& b);
 Var dropout(const Var& x, const ops::DropoutArgs&);
 /// Same elements, other shape; shares storage both ways.
 Var view(const Var& x, const Shape&);
-/// [N, spatial..., C] -> [N, C * spatial...] in PyTorch's order (channels first): a copy, where there is space to flatten.
+/// [N, spatial..., C] -> [N, C * spatial...] in PyTorch's order (channels first): a copy, where there is
+/// space to flatten.
 Var flatten(const Var& x);
 
 }  // namespace trainer::autograd

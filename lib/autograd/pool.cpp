@@ -4,8 +4,9 @@ namespace trainer::autograd {
 
 Var max_pool2d(const Var& x, const ops::Pool2dArgs& args) {
   ops::MaxPooled pooled = ops::max_pool2d(x.value(), args);
-  return record(std::move(pooled.y), {&x},
-                [argmax = pooled.argmax, args](Grads& g) { ops::max_pool2d_backward(g.dy(), argmax, args, g[0]); });
+  return record(std::move(pooled.y), {&x}, [argmax = pooled.argmax, args](Grads& g) {
+    ops::max_pool2d_backward(g.dy(), argmax, args, g[0]);
+  });
 }
 
 Var avg_pool2d(const Var& x, const ops::Pool2dArgs& args) {
@@ -14,7 +15,8 @@ Var avg_pool2d(const Var& x, const ops::Pool2dArgs& args) {
 }
 
 Var global_avg_pool(const Var& x) {
-  return record(ops::global_avg_pool(x.value()), {&x}, [](Grads& g) { ops::global_avg_pool_backward(g.dy(), g[0]); });
+  return record(ops::global_avg_pool(x.value()), {&x},
+                [](Grads& g) { ops::global_avg_pool_backward(g.dy(), g[0]); });
 }
 
 }  // namespace trainer::autograd

@@ -70,10 +70,11 @@ Tensor Node::destination() {
   return Tensor::empty(shape_, dtype_, device_);
 }
 
-/// Takes a gradient in: moved if it is the first, added otherwise. Memory that somebody else sees is never written.
+/// Takes a gradient in: moved if it is the first, added otherwise. Memory that somebody else sees is never
+/// written.
 void Node::receive(Tensor gradient) {
-  check(gradient.shape() == shape_ && gradient.dtype() == dtype_, "backward: the gradient of {} {} came as {}",
-        name_of(dtype_), shape_, describe(gradient));
+  check(gradient.shape() == shape_ && gradient.dtype() == dtype_,
+        "backward: the gradient of {} {} came as {}", name_of(dtype_), shape_, describe(gradient));
   const bool first = leaf_ ? std::exchange(fresh_, false) : !gradient_.defined();
   if (first) {
     if (leaf_ && gradient_.defined()) {  // a leaf keeps its memory
@@ -176,7 +177,8 @@ struct Node::Sweep {
       node->done_ = true;
       grads.deliver();
     }
-    // Edges are cut only now, and all at once: nodes keep their inputs alive, and releasing a deep graph must not recurse.
+    // Edges are cut only now, and all at once: nodes keep their inputs alive, and releasing a deep graph must
+    // not recurse.
     for (Node* node : order) {
       for (int i = 0; i < node->inputs_; ++i) held.push_back(std::move(node->input_[i]));
     }
@@ -191,7 +193,8 @@ void Var::backward(const Tensor& seed) const {
   check(value_.numel() == 1, "backward starts from a scalar, not from {}", shape());
   const NoGrad no_grad;
   Node::Sweep::collect(node_.get());
-  node_->receive(seed.defined() ? seed.view(shape()) : Tensor::full(shape(), 1, value_.dtype(), value_.device()));
+  node_->receive(seed.defined() ? seed.view(shape())
+                                : Tensor::full(shape(), 1, value_.dtype(), value_.device()));
   Node::Sweep::run();
 }
 

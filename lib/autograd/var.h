@@ -5,8 +5,9 @@
 //   loss.backward();
 //   w.grad();
 //
-// Backward closures capture Tensors, never Vars, so cycles cannot form; each is destroyed as soon as it has run, which gives its
-// saved tensors back to the pool. Nodes come from free lists: a repeated step allocates nothing.
+// Backward closures capture Tensors, never Vars, so cycles cannot form; each is destroyed as soon as it has
+// run, which gives its saved tensors back to the pool. Nodes come from free lists: a repeated step allocates
+// nothing.
 #pragma once
 
 #include <atomic>
@@ -57,13 +58,16 @@ class Var {
 
   /// A leaf's gradient; undefined before the first backward() after zero_grad().
   Tensor grad() const;
-  /// Forgets a leaf's gradient. Its memory is kept: the next backward() overwrites it, so nothing is ever filled with zeros.
+  /// Forgets a leaf's gradient. Its memory is kept: the next backward() overwrites it, so nothing is ever
+  /// filled with zeros.
   void zero_grad() const;
-  /// Moves a leaf onto other memory (an arena): value's elements are not copied; gradients will be written into `gradient`.
+  /// Moves a leaf onto other memory (an arena): value's elements are not copied; gradients will be written
+  /// into `gradient`.
   void rebase(Tensor value, Tensor gradient);
 
-  /// Differentiates this scalar with respect to every leaf it depends on. `seed` (rank 0) is the gradient of the objective with
-  /// respect to it; 1 if not given. A graph can be walked once. Throws if an op on the way has no backward.
+  /// Differentiates this scalar with respect to every leaf it depends on. `seed` (rank 0) is the gradient of
+  /// the objective with respect to it; 1 if not given. A graph can be walked once. Throws if an op on the way
+  /// has no backward.
   void backward(const Tensor& seed = {}) const;
 
  private:
@@ -109,11 +113,11 @@ class Node {
   Tensor destination();
 
   std::atomic<int> references_{1};
-  uint64_t id_;            // creation order: descending ids are a reverse topological order
-  uint64_t sweep_ = 0;     // the backward pass that has met this node
+  uint64_t id_;         // creation order: descending ids are a reverse topological order
+  uint64_t sweep_ = 0;  // the backward pass that has met this node
   bool leaf_ = false;
-  bool fresh_ = true;      // leaf: the next write overwrites
-  bool done_ = false;      // an op whose backward function has run
+  bool fresh_ = true;  // leaf: the next write overwrites
+  bool done_ = false;  // an op whose backward function has run
   int inputs_ = 0;
   NodePtr input_[max_inputs];  // null where no gradient is needed
   Shape shape_;                // of the output
@@ -127,8 +131,8 @@ class Grads {
  public:
   const Tensor& dy() const { return dy_; }
   bool wants(int input) const { return static_cast<bool>(node_.input_[input]); }
-  /// Where the gradient of an input goes: a tensor of the input's shape, to be written whole (for a parameter's first gradient of a
-  /// step this is the gradient arena itself). Undefined if nobody wants it.
+  /// Where the gradient of an input goes: a tensor of the input's shape, to be written whole (for a
+  /// parameter's first gradient of a step this is the gradient arena itself). Undefined if nobody wants it.
   Tensor& operator[](int input);
   /// Hands over a tensor that already is the gradient of an input; it may be shared.
   void pass(int input, Tensor gradient);
@@ -147,7 +151,8 @@ namespace detail {
 template <class F>
 class Recorded final : public Node {
  public:
-  Recorded(const Tensor& output, std::initializer_list<const Var*> inputs, F&& f) : Node(output, inputs), live_(true) {
+  Recorded(const Tensor& output, std::initializer_list<const Var*> inputs, F&& f)
+      : Node(output, inputs), live_(true) {
     new (&function_) F(std::move(f));
   }
   ~Recorded() override { destroy(); }
@@ -163,12 +168,14 @@ class Recorded final : public Node {
     if (std::exchange(live_, false)) function_.~F();
   }
   bool live_;
-  union { F function_; };
+  union {
+    F function_;
+  };
 };
 }  // namespace detail
 
-/// Puts an op on the tape: `backward` is called with Grads when gradients flow back through `output`. Nothing is recorded
-/// if no input needs a gradient or NoGrad is in force.
+/// Puts an op on the tape: `backward` is called with Grads when gradients flow back through `output`. Nothing
+/// is recorded if no input needs a gradient or NoGrad is in force.
 template <class F>
 Var record(Tensor output, std::initializer_list<const Var*> inputs, F backward) {
   bool needed = false;

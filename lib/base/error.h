@@ -42,10 +42,12 @@ class Error : public std::runtime_error {
 template <class... A>
 struct At {
   template <class S>
-    requires std::is_convertible_v<const S&, fmt::string_view>
-  consteval At(const S& s, const char* f = __builtin_FILE(), int l = __builtin_LINE())  // NOLINT: implicit by design
+  requires std::is_convertible_v<const S&, fmt::string_view>
+  consteval At(const S& s, const char* f = __builtin_FILE(),
+               int l = __builtin_LINE())  // NOLINT: implicit by design
       : text(s), file(f), line(l) {
-#if !defined(__clang__) || __clang_major__ >= 15  // clang 14 rejects an immediate call inside a consteval constructor
+#if !defined(__clang__) || \
+    __clang_major__ >= 15  // clang 14 rejects an immediate call inside a consteval constructor
     [[maybe_unused]] fmt::format_string<A...> verified(s);
 #endif
   }
@@ -58,11 +60,13 @@ namespace detail {
 [[noreturn]] void throw_error(Exit, fmt::string_view, fmt::format_args, const char* file, int line);
 }
 
-/// Throws Error(Exit::internal) unless `ok`. For contracts between parts of the program: shapes, dtypes, states.
+/// Throws Error(Exit::internal) unless `ok`. For contracts between parts of the program: shapes, dtypes,
+/// states.
 template <class... A>
 void check(bool ok, At<std::type_identity_t<A>...> message, A&&... a) {
   if (!ok) [[unlikely]]
-    detail::throw_error(Exit::internal, message.text, fmt::make_format_args(a...), message.file, message.line);
+    detail::throw_error(Exit::internal, message.text, fmt::make_format_args(a...), message.file,
+                        message.line);
 }
 
 /// The same for what a user can cause: the code tells which part of the input is wrong.

@@ -43,7 +43,8 @@ std::vector<Slot> slots(nn::Module& model) {
     all.push_back({name, file_shape(*p), p->var.value().dtype(), p->layout, p->var.value()});
   }
   for (const auto& [name, b] : nn::buffers(model)) {
-    all.push_back({name, b->value.shape(), b->value.dtype(), nn::Layout::plain, b->value, name.ends_with("num_batches_tracked")});
+    all.push_back({name, b->value.shape(), b->value.dtype(), nn::Layout::plain, b->value,
+                   name.ends_with("num_batches_tracked")});
   }
   return all;
 }
@@ -88,12 +89,14 @@ Comparison compare(nn::Module& model, const io::SafetensorsFile& file, const std
     } else if (!replaceable.empty() && slot.name.starts_with(replaceable + ".")) {
       result.replaced.push_back(slot.name);
     } else {
-      result.problems.push_back(fmt::format("misshapen   {}: the file has {}, the model {}", slot.name, found->second, slot.shape));
+      result.problems.push_back(
+          fmt::format("misshapen   {}: the file has {}, the model {}", slot.name, found->second, slot.shape));
     }
     in_file.erase(found);
   }
   for (const auto& [name, shape] : in_file) {
-    const bool of_model = std::ranges::any_of(result.fitting, [&](const auto& f) { return f.first.name == name; });
+    const bool of_model =
+        std::ranges::any_of(result.fitting, [&](const auto& f) { return f.first.name == name; });
     if (!of_model) result.problems.push_back(fmt::format("unexpected  {} {}", name, shape));
   }
   return result;
@@ -103,7 +106,8 @@ Comparison compare(nn::Module& model, const io::SafetensorsFile& file, const std
 
 StateDict state_dict(nn::Module& model) {
   StateDict dict;
-  for (const Slot& slot : slots(model)) dict.emplace_back(slot.name, to_file_layout(slot.memory, slot.layout));
+  for (const Slot& slot : slots(model))
+    dict.emplace_back(slot.name, to_file_layout(slot.memory, slot.layout));
   return dict;
 }
 
@@ -123,7 +127,8 @@ void load_weights(nn::Model& model, const fs::path& path, const LoadOptions& opt
   }
   for (auto& [slot, name] : c.fitting) slot.assign(file.tensor(name));
   if (!c.replaced.empty()) {
-    log::warn("{}: the classifier '{}' has another size there and keeps its initial values", path.string(), model.classifier());
+    log::warn("{}: the classifier '{}' has another size there and keeps its initial values", path.string(),
+              model.classifier());
   }
 }
 

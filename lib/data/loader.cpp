@@ -130,8 +130,7 @@ void Loader::State::read(const Epoch& e, int64_t k, std::atomic<int64_t>* now, B
   for (size_t i = 0; i < batch.samples.size() && !e.cancelled.load(std::memory_order_relaxed); ++i) {
     const int64_t index = batch.samples[i];
     if (now != nullptr) now->store(index, std::memory_order_relaxed);
-    Sample row{
-        .input = batch.input.span<float>().subspan(i * input_size, input_size)};
+    Sample row{.input = batch.input.span<float>().subspan(i * input_size, input_size)};
     if (spec.is_classification()) {
       row.label = batch.target.span<int64_t>().subspan(i, 1);
     } else {

@@ -1,5 +1,5 @@
-// A small convolutional network for images of 8 to 32 pixels: 3x3 convolutions with batch norm and ReLU, a max pooling
-// after the second and every later one but the last, global average pooling, a linear classifier.
+// A small convolutional network for images of 8 to 32 pixels: 3x3 convolutions with batch norm and ReLU, a
+// max pooling after the second and every later one but the last, global average pooling, a linear classifier.
 #include "lib/autograd/pool.h"
 #include "lib/nn/layers.h"
 #include "lib/nn/model.h"
@@ -39,8 +39,10 @@ class Cnn final : public Model {
   };
 
   Cnn(const Config& c, const Shape& sample) : drop_(c.drop_rate) {
-    check(Exit::usage, sample.rank() == 3, "model cnn needs images [H, W, C], the data has samples of shape {}", sample);
-    check(Exit::usage, !c.cnn.widths.empty(), "MODEL.CNN.WIDTHS is empty: model cnn needs at least one convolution");
+    check(Exit::usage, sample.rank() == 3,
+          "model cnn needs images [H, W, C], the data has samples of shape {}", sample);
+    check(Exit::usage, !c.cnn.widths.empty(),
+          "MODEL.CNN.WIDTHS is empty: model cnn needs at least one convolution");
     int64_t channels = sample.back();
     for (size_t i = 0; i < c.cnn.widths.size(); ++i) {
       const bool pool = i >= 1 && i + 1 < c.cnn.widths.size();

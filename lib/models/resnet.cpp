@@ -1,5 +1,6 @@
-// ResNet (He et al., 2016) as in timm: names, initialisation, stride on the 3x3 convolution of a bottleneck ("v1.5").
-// MODEL.STEM small replaces the 7x7 stride-2 convolution and the max pooling by a 3x3 convolution, for 32-pixel images.
+// ResNet (He et al., 2016) as in timm: names, initialisation, stride on the 3x3 convolution of a bottleneck
+// ("v1.5"). MODEL.STEM small replaces the 7x7 stride-2 convolution and the max pooling by a 3x3 convolution,
+// for 32-pixel images.
 #include <array>
 
 #include "lib/autograd/elementwise.h"
@@ -11,8 +12,12 @@ namespace trainer::nn {
 namespace {
 
 Conv2d conv(int64_t in, int64_t out, int64_t kernel, int64_t stride = 1) {
-  return Conv2d(in, out, {.kernel = kernel, .stride = stride, .padding = kernel / 2, .bias = false,
-                          .init = Init::kaiming_normal(static_cast<double>(out * kernel * kernel))});
+  return Conv2d(in, out,
+                {.kernel = kernel,
+                 .stride = stride,
+                 .padding = kernel / 2,
+                 .bias = false,
+                 .init = Init::kaiming_normal(static_cast<double>(out * kernel * kernel))});
 }
 
 /// The projection of a shortcut whose shape changes: a strided 1x1 convolution and its norm.
@@ -53,7 +58,8 @@ class Block final : public Module {
   }
 
   void visit(Visitor& v) override {
-    v("conv1", conv1_), v("bn1", bn1_), v("conv2", conv2_), v("bn2", bn2_), v("conv3", conv3_), v("bn3", bn3_);
+    v("conv1", conv1_), v("bn1", bn1_), v("conv2", conv2_), v("bn2", bn2_), v("conv3", conv3_),
+        v("bn3", bn3_);
     v("downsample", downsample_), v("drop_path", drop_path_);
   }
 
@@ -90,13 +96,15 @@ class ResNet final : public Model {
     std::string stem = "default";
     void fields(config::Fields& f) {
       ModelConfig::fields(f);
-      f("DROP_PATH_RATE", drop_path_rate, "stochastic depth: the last block's rate; earlier blocks less, linearly", {.min = 0, .max = 0.999});
+      f("DROP_PATH_RATE", drop_path_rate,
+        "stochastic depth: the last block's rate; earlier blocks less, linearly", {.min = 0, .max = 0.999});
       f.choice("STEM", stem, {"default", "small"}, "small: a 3x3 stem without pooling, for 32-pixel images");
     }
   };
 
   ResNet(const Config& c, const Shape& sample) : small_(c.stem == "small"), bn1_(64), drop_(c.drop_rate) {
-    check(Exit::usage, sample.rank() == 3, "a ResNet needs images [H, W, C], the data has samples of shape {}", sample);
+    check(Exit::usage, sample.rank() == 3,
+          "a ResNet needs images [H, W, C], the data has samples of shape {}", sample);
     conv1_ = small_ ? conv(sample.back(), 64, 3) : conv(sample.back(), 64, 7, 2);
     const int blocks = c.depths[0] + c.depths[1] + c.depths[2] + c.depths[3];
     const int64_t expansion = c.bottleneck ? 4 : 1;
@@ -105,7 +113,8 @@ class ResNet final : public Model {
       const int64_t width = int64_t{64} << s;
       for (int i = 0; i < c.depths[s]; ++i, ++block) {
         const double drop_path = c.drop_path_rate * block / (blocks - 1);
-        stages_[s].blocks.emplace_back(in, width, width * expansion, i == 0 && s > 0 ? 2 : 1, c.bottleneck, drop_path);
+        stages_[s].blocks.emplace_back(in, width, width * expansion, i == 0 && s > 0 ? 2 : 1, c.bottleneck,
+                                       drop_path);
         in = width * expansion;
       }
     }

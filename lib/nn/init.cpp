@@ -5,7 +5,8 @@
 namespace trainer::nn {
 namespace {
 
-/// Standard normal restricted to [-2, 2] / std in units of its own, by inverting the distribution function on that interval.
+/// Standard normal restricted to [-2, 2] / std in units of its own, by inverting the distribution function on
+/// that interval.
 double truncated(double u, double std) {
   const double limit = std::erf(2.0 / (std * std::sqrt(2.0)));
   const double target = (2 * u - 1) * limit;  // = erf(z / sqrt 2)
@@ -24,10 +25,18 @@ void fill_values(T* p, int64_t n, const Init& init, const Rng& rng) {
     const auto e = static_cast<uint64_t>(i);
     double v = 0;
     switch (init.kind) {
-      case Init::Kind::constant: v = init.scale; break;
-      case Init::Kind::normal: v = init.scale * rng.normal(0, e); break;
-      case Init::Kind::truncated_normal: v = init.scale * truncated((rng.bits(0, e) + 0.5) * 0x1.0p-32, init.scale); break;
-      case Init::Kind::uniform: v = init.scale * (2.0 * rng.uniform(0, e) - 1.0); break;
+      case Init::Kind::constant:
+        v = init.scale;
+        break;
+      case Init::Kind::normal:
+        v = init.scale * rng.normal(0, e);
+        break;
+      case Init::Kind::truncated_normal:
+        v = init.scale * truncated((rng.bits(0, e) + 0.5) * 0x1.0p-32, init.scale);
+        break;
+      case Init::Kind::uniform:
+        v = init.scale * (2.0 * rng.uniform(0, e) - 1.0);
+        break;
     }
     p[i] = static_cast<T>(v);
   }

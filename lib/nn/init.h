@@ -22,7 +22,8 @@ struct Init {
   static Init uniform(double bound) { return {Kind::uniform, bound}; }
   /// He et al. 2015 for ReLU, preserving the backward pass: std = sqrt(2 / fan_out).
   static Init kaiming_normal(double fan_out);
-  /// What torch.nn.Linear and Conv2d do by default (kaiming_uniform_ with a = sqrt(5)): bound 1 / sqrt(fan_in).
+  /// What torch.nn.Linear and Conv2d do by default (kaiming_uniform_ with a = sqrt(5)): bound 1 /
+  /// sqrt(fan_in).
   static Init fan_in_uniform(double fan_in);
 };
 

@@ -7,8 +7,8 @@
 namespace trainer::nn {
 namespace {
 
-/// Masks of dropout: a function of seed, layer and step; rows are counted over the step's whole batch, so they do not depend on how it
-/// is cut into micro-batches and ranks.
+/// Masks of dropout: a function of seed, layer and step; rows are counted over the step's whole batch, so
+/// they do not depend on how it is cut into micro-batches and ranks.
 ops::DropoutArgs mask(const Module& layer, double p, const Var& x, bool per_row) {
   const Context& c = layer.context();
   const int64_t row = per_row || x.shape()[0] == 0 ? 1 : x.value().numel() / x.shape()[0];
@@ -32,13 +32,17 @@ std::string pair_text(const ops::Pair& p) {
 
 Conv2d::Conv2d(int64_t in, int64_t out, const Conv2dOptions& o)
     : args_{.stride = o.stride, .padding = o.padding, .dilation = o.dilation, .groups = o.groups} {
-  check(in % o.groups == 0 && out % o.groups == 0, "Conv2d: {} -> {} channels do not divide into {} groups", in, out, o.groups);
+  check(in % o.groups == 0 && out % o.groups == 0, "Conv2d: {} -> {} channels do not divide into {} groups",
+        in, out, o.groups);
   const auto fan_in = static_cast<double>(in / o.groups * o.kernel.h * o.kernel.w);
-  weight_ = Parameter({out, o.kernel.h, o.kernel.w, in / o.groups}, o.init.value_or(Init::fan_in_uniform(fan_in)), Layout::filter);
+  weight_ = Parameter({out, o.kernel.h, o.kernel.w, in / o.groups},
+                      o.init.value_or(Init::fan_in_uniform(fan_in)), Layout::filter);
   if (o.bias) bias_.emplace(Shape{out}, Init::fan_in_uniform(fan_in));
 }
 
-Var Conv2d::forward(const Var& x) { return autograd::conv2d(x, weight_.var, bias_ ? bias_->var : Var(), args_); }
+Var Conv2d::forward(const Var& x) {
+  return autograd::conv2d(x, weight_.var, bias_ ? bias_->var : Var(), args_);
+}
 
 void Conv2d::visit(Visitor& v) { v("weight", weight_), v("bias", bias_); }
 
@@ -84,17 +88,21 @@ Var BatchNorm::apply(const Var& x, const Var& residual, bool relu) {
   const ops::Moments running{running_mean_.value, running_var_.value};
   if (!training()) return autograd::batch_norm_eval(x, weight_.var, bias_.var, residual, args, running);
   const int64_t count = x.shape().rows();
-  check(Exit::usage, count > 1, "{}: batch norm needs more than one value per channel while training, got input {}", path(), x.shape());
+  check(Exit::usage, count > 1,
+        "{}: batch norm needs more than one value per channel while training, got input {}", path(),
+        x.shape());
   ops::Moments batch;
   Var y = autograd::batch_norm_train(x, weight_.var, bias_.var, residual, args, batch);
-  ops::batch_norm_update(batch, static_cast<double>(count), momentum_, running_mean_.value, running_var_.value);
+  ops::batch_norm_update(batch, static_cast<double>(count), momentum_, running_mean_.value,
+                         running_var_.value);
   num_batches_tracked_.value.data<int64_t>()[0] += 1;
   return y;
 }
 
 void BatchNorm::visit(Visitor& v) {
   v("weight", weight_), v("bias", bias_);
-  v("running_mean", running_mean_), v("running_var", running_var_), v("num_batches_tracked", num_batches_tracked_);
+  v("running_mean", running_mean_), v("running_var", running_var_),
+      v("num_batches_tracked", num_batches_tracked_);
 }
 
 std::string BatchNorm::description() const { return fmt::format("BatchNorm({})", weight_.var.shape()[0]); }

@@ -1,5 +1,5 @@
-// Layers with parameters or modes, named as in torch.nn, whose defaults and initialisation they share. Ops without
-// either (ReLU, pooling, flatten) are functions: lib/autograd.
+// Layers with parameters or modes, named as in torch.nn, whose defaults and initialisation they share. Ops
+// without either (ReLU, pooling, flatten) are functions: lib/autograd.
 #pragma once
 
 #include "lib/autograd/norm.h"
@@ -55,8 +55,8 @@ struct BatchNormOptions {
   double gamma = 1;  ///< initial weight; 0 for the last norm of a residual branch (Goyal et al., 2017)
 };
 
-/// Batch normalisation over the last axis (torch.nn.BatchNorm1d/2d): batch statistics while training, running ones otherwise.
-/// A residual addition and a ReLU that follow it are fused.
+/// Batch normalisation over the last axis (torch.nn.BatchNorm1d/2d): batch statistics while training, running
+/// ones otherwise. A residual addition and a ReLU that follow it are fused.
 class BatchNorm final : public Module {
  public:
   explicit BatchNorm(int64_t channels, const BatchNormOptions& = {});
@@ -92,7 +92,8 @@ class Dropout final : public Module {
   double p_;
 };
 
-/// Stochastic depth (Huang et al., 2016): drops a residual branch of whole samples with probability p while training.
+/// Stochastic depth (Huang et al., 2016): drops a residual branch of whole samples with probability p while
+/// training.
 class DropPath final : public Module {
  public:
   explicit DropPath(double p);

@@ -11,7 +11,8 @@ class Model : public Module {
  public:
   /// x [N, input...] -> logits or predictions [N, num_classes].
   Var forward(const Var& x) override = 0;
-  /// The outputs of the model's stages, earliest first (timm's features_only): maps [N, H, W, C] or vectors [N, C].
+  /// The outputs of the model's stages, earliest first (timm's features_only): maps [N, H, W, C] or vectors
+  /// [N, C].
   virtual std::vector<Var> features(const Var& x) = 0;
   /// Path of the last linear layer ("fc"), whose shape follows the number of classes.
   virtual std::string classifier() const = 0;
@@ -28,7 +29,8 @@ struct ModelConfig {
   }
 };
 
-/// Families register each of their names here: lib/models/<family>.cpp. The argument is the shape of one sample, [H, W, C] or [D].
+/// Families register each of their names here: lib/models/<family>.cpp. The argument is the shape of one
+/// sample, [H, W, C] or [D].
 Registry<Model, const Shape&>& models();
 
 }  // namespace trainer::nn

@@ -71,7 +71,8 @@ void initialize(Module& root, uint64_t seed) {
 void move_to(Module& root, Device device) {
   for (auto& [name, p] : parameters(root)) p->var.rebase(p->var.value().to(device), {});
   for (auto& [name, b] : buffers(root)) {
-    if (is_floating(b->value.dtype())) b->value = b->value.to(device);  // counters stay with the host that counts
+    if (is_floating(b->value.dtype()))
+      b->value = b->value.to(device);  // counters stay with the host that counts
   }
 }
 

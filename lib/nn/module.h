@@ -1,4 +1,5 @@
-// Module: a part of a model. Children, parameters and buffers are plain members; visit() names each of them once, with timm's names.
+// Module: a part of a model. Children, parameters and buffers are plain members; visit() names each of them
+// once, with timm's names.
 //
 //   class Block : public nn::Module {
 //    public:
@@ -77,19 +78,23 @@ class Visitor {
 
  private:
   friend void walk(Module& root, Visitor& visitor);
-  std::string join(std::string_view name) const { return path_.empty() ? std::string(name) : path_ + "." + std::string(name); }
+  std::string join(std::string_view name) const {
+    return path_.empty() ? std::string(name) : path_ + "." + std::string(name);
+  }
   std::string path_;
 };
 
 /// Visits the root and everything below it.
 void walk(Module& root, Visitor& visitor);
 
-/// What a forward pass needs to know beyond its input; one per model, shared by all of its modules (see attach()).
+/// What a forward pass needs to know beyond its input; one per model, shared by all of its modules (see
+/// attach()).
 struct Context {
   bool training = false;
   uint64_t seed = 0;
-  uint64_t step = 0;       ///< of the optimizer: masks of dropout are a function of seed, layer path, step and row
-  int64_t first_row = 0;   ///< position of this batch's first sample in the step's whole batch, over ranks and micro-batches
+  uint64_t step = 0;  ///< of the optimizer: masks of dropout are a function of seed, layer path, step and row
+  int64_t first_row =
+      0;  ///< position of this batch's first sample in the step's whole batch, over ranks and micro-batches
   Observer* observer = nullptr;
 };
 
@@ -125,7 +130,8 @@ class Module {
   const std::string& path() const { return path_; }
 
  protected:
-  /// Runs `call` on x and shows it to the observer, if there is one: for modules with further ways to be called.
+  /// Runs `call` on x and shows it to the observer, if there is one: for modules with further ways to be
+  /// called.
   template <class F>
   Var observed(const Var& x, F&& call) {
     Observer* observer = context_->observer;

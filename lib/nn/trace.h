@@ -12,7 +12,8 @@ struct LayerCall {
   int64_t macs = 0;        ///< multiply-accumulates of this call
 };
 
-/// Runs the model on zeros [batch, sample...] in evaluation mode and lists the calls of modules that hold parameters themselves.
+/// Runs the model on zeros [batch, sample...] in evaluation mode and lists the calls of modules that hold
+/// parameters themselves.
 std::vector<LayerCall> trace(Model&, const Shape& sample, int64_t batch, Device);
 
 }  // namespace trainer::nn

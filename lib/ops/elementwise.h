@@ -1,4 +1,5 @@
-// Elementwise ops. Shapes are equal: there is no broadcasting. An output may be one of the inputs, except in cast.
+// Elementwise ops. Shapes are equal: there is no broadcasting. An output may be one of the inputs, except in
+// cast.
 #pragma once
 
 #include "lib/tensor/kernels.h"
@@ -26,9 +27,10 @@ struct Cast {
   using Fn = void(const Tensor& x, Tensor& y);
 };
 
-/// Dropout by counter: element e of the tensor (or its row, the first axis, if per_row: stochastic depth) is kept if
-/// Philox(key; index, first + e) >= p, and then scaled by 1 / (1 - p). Nothing is saved: backward applies the same mask to dy.
-/// Philox is Rng::uniform: (bits >> 8) 2^-24 with no rounding, so integers can be compared: keep if bits >> 8 >= ceil(p 2^24).
+/// Dropout by counter: element e of the tensor (or its row, the first axis, if per_row: stochastic depth) is
+/// kept if Philox(key; index, first + e) >= p, and then scaled by 1 / (1 - p). Nothing is saved: backward
+/// applies the same mask to dy. Philox is Rng::uniform: (bits >> 8) 2^-24 with no rounding, so integers can
+/// be compared: keep if bits >> 8 >= ceil(p 2^24).
 struct DropoutArgs {
   double p = 0.5;
   uint64_t key = 0;    ///< Rng::key() of seed, purpose and layer path

@@ -1,6 +1,8 @@
-// Ops over arenas: flat f32 vectors that hold all parameters, gradients or moments of a model (lib/optim/parameters.h).
+// Ops over arenas: flat f32 vectors that hold all parameters, gradients or moments of a model
+// (lib/optim/parameters.h).
 //
-// A step's scalars live in a `control` tensor in the device's memory, so that a captured step can change them: f64 [3].
+// A step's scalars live in a `control` tensor in the device's memory, so that a captured step can change
+// them: f64 [3].
 #pragma once
 
 #include <span>
@@ -17,21 +19,23 @@ struct Control {
   static constexpr int size = 3;
 };
 
-/// Elements [begin, end) of an arena that share a learning-rate factor and a weight decay: a group, or one parameter.
+/// Elements [begin, end) of an arena that share a learning-rate factor and a weight decay: a group, or one
+/// parameter.
 struct Segment {
   int64_t begin = 0, end = 0;
   double lr_factor = 1, weight_decay = 0;
 };
 
-/// p -= lr (g' + momentum m if nesterov else m), m = momentum m + g', g' = multiplier g + weight_decay p (torch.optim.SGD).
+/// p -= lr (g' + momentum m if nesterov else m), m = momentum m + g', g' = multiplier g + weight_decay p
+/// (torch.optim.SGD).
 struct SgdArgs {
   double momentum = 0.9;
   bool nesterov = true;
 };
 struct SgdStep {
   static constexpr std::string_view name = "sgd_step";
-  using Fn = void(const Tensor& control, std::span<const Segment>, const SgdArgs&, const Tensor& gradient, Tensor& parameter,
-                  Tensor& momentum);
+  using Fn = void(const Tensor& control, std::span<const Segment>, const SgdArgs&, const Tensor& gradient,
+                  Tensor& parameter, Tensor& momentum);
 };
 
 /// Adam with decoupled weight decay (Loshchilov and Hutter, 2019), as torch.optim.AdamW computes it.
@@ -40,8 +44,8 @@ struct AdamWArgs {
 };
 struct AdamWStep {
   static constexpr std::string_view name = "adamw_step";
-  using Fn = void(const Tensor& control, std::span<const Segment>, const AdamWArgs&, const Tensor& gradient, Tensor& parameter,
-                  Tensor& exp_avg, Tensor& exp_avg_sq);
+  using Fn = void(const Tensor& control, std::span<const Segment>, const AdamWArgs&, const Tensor& gradient,
+                  Tensor& parameter, Tensor& exp_avg, Tensor& exp_avg_sq);
 };
 
 struct SumOfSquares {
@@ -55,14 +59,16 @@ struct ClipMultiplier {
 
 /// Segments ascend and do not overlap; elements outside of them are left alone.
 /// `momentum` may be undefined if args.momentum is 0.
-void sgd_step(const Tensor& control, std::span<const Segment>, const SgdArgs&, const Tensor& gradient, Tensor& parameter,
-              Tensor& momentum);
-void adamw_step(const Tensor& control, std::span<const Segment>, const AdamWArgs&, const Tensor& gradient, Tensor& parameter,
-                Tensor& exp_avg, Tensor& exp_avg_sq);
-/// Rank 0, f64; summed in fixed chunks, so the result does not depend on the number of threads. Not finite if any element is not.
+void sgd_step(const Tensor& control, std::span<const Segment>, const SgdArgs&, const Tensor& gradient,
+              Tensor& parameter, Tensor& momentum);
+void adamw_step(const Tensor& control, std::span<const Segment>, const AdamWArgs&, const Tensor& gradient,
+                Tensor& parameter, Tensor& exp_avg, Tensor& exp_avg_sq);
+/// Rank 0, f64; summed in fixed chunks, so the result does not depend on the number of threads. Not finite if
+/// any element is not.
 Tensor sum_of_squares(const Tensor& x);
-/// multiplier *= min(1, max_norm / (multiplier sqrt(sum_of_squares) + 1e-6)) (torch.nn.utils.clip_grad_norm_); an infinite max_norm
-/// clips nothing. A norm that is not finite makes the multiplier NaN: that is how a bad step is seen.
+/// multiplier *= min(1, max_norm / (multiplier sqrt(sum_of_squares) + 1e-6))
+/// (torch.nn.utils.clip_grad_norm_); an infinite max_norm clips nothing. A norm that is not finite makes the
+/// multiplier NaN: that is how a bad step is seen.
 void clip_multiplier(const Tensor& sum_of_squares, double max_norm, Tensor& control);
 
 }  // namespace trainer::ops

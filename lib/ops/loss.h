@@ -1,19 +1,22 @@
-// Losses: each is the mean over its batch, a tensor of rank 0 (f32; f64 for f64 input). `seed` is the gradient of the objective with
-// respect to that mean, rank 0 of the same dtype: it carries loss scaling and the weight of a micro-batch.
+// Losses: each is the mean over its batch, a tensor of rank 0 (f32; f64 for f64 input). `seed` is the
+// gradient of the objective with respect to that mean, rank 0 of the same dtype: it carries loss scaling and
+// the weight of a micro-batch.
 #pragma once
 
 #include "lib/tensor/kernels.h"
 
 namespace trainer::ops {
 
-/// Cross entropy of softmax(logits [N, K]) with a target: i64 [N] class indices, or f32 (f64 for f64) [N, K] probabilities.
-/// Label smoothing s replaces a target t by (1 - s) t + s / K (torch.nn.functional.cross_entropy).
+/// Cross entropy of softmax(logits [N, K]) with a target: i64 [N] class indices, or f32 (f64 for f64) [N, K]
+/// probabilities. Label smoothing s replaces a target t by (1 - s) t + s / K
+/// (torch.nn.functional.cross_entropy).
 struct CrossEntropyArgs {
   double label_smoothing = 0;
 };
 struct SoftmaxCrossEntropy {
   static constexpr std::string_view name = "softmax_cross_entropy";
-  using Fn = void(const Tensor& logits, const Tensor& target, const CrossEntropyArgs&, Tensor& loss, Tensor& log_sum_exp);
+  using Fn = void(const Tensor& logits, const Tensor& target, const CrossEntropyArgs&, Tensor& loss,
+                  Tensor& log_sum_exp);
 };
 struct SoftmaxCrossEntropyBackward {
   static constexpr std::string_view name = "softmax_cross_entropy_backward";
@@ -29,12 +32,15 @@ struct MseBackward {
   using Fn = void(const Tensor& seed, const Tensor& prediction, const Tensor& target, Tensor& dprediction);
 };
 
-/// The loss and, for the backward pass, log sum_k exp(logits[n, k]) as [N]. A class index outside [0, K) throws on host devices.
-struct CrossEntropy { Tensor loss, log_sum_exp; };
+/// The loss and, for the backward pass, log sum_k exp(logits[n, k]) as [N]. A class index outside [0, K)
+/// throws on host devices.
+struct CrossEntropy {
+  Tensor loss, log_sum_exp;
+};
 CrossEntropy softmax_cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntropyArgs& = {});
 /// dlogits = seed / N (softmax(logits) - smoothed target), times the sum of the target row where it is not 1.
-void softmax_cross_entropy_backward(const Tensor& seed, const Tensor& logits, const Tensor& target, const Tensor& log_sum_exp,
-                                    const CrossEntropyArgs&, Tensor& dlogits);
+void softmax_cross_entropy_backward(const Tensor& seed, const Tensor& logits, const Tensor& target,
+                                    const Tensor& log_sum_exp, const CrossEntropyArgs&, Tensor& dlogits);
 
 /// Mean over all elements of (prediction - target)^2; shapes and dtypes are equal.
 Tensor mse(const Tensor& prediction, const Tensor& target);

@@ -1,9 +1,12 @@
-// Batch normalisation (Ioffe and Szegedy, 2015) over the last axis, with optional residual addition and ReLU fused in.
+// Batch normalisation (Ioffe and Szegedy, 2015) over the last axis, with optional residual addition and ReLU
+// fused in.
 //
-//   y = act(gamma (x - mean) rstd + beta [+ residual]),   rstd = 1 / sqrt(var + eps),   act = ReLU or identity
+//   y = act(gamma (x - mean) rstd + beta [+ residual]),   rstd = 1 / sqrt(var + eps),   act = ReLU or
+//   identity
 //
-// It is four kernels instead of two: the statistics need a pass of their own anyway, evaluation is the second kernel with the
-// running statistics, and a batch that is spread over processes (SyncBN) puts an all-reduce between the passes.
+// It is four kernels instead of two: the statistics need a pass of their own anyway, evaluation is the second
+// kernel with the running statistics, and a batch that is spread over processes (SyncBN) puts an all-reduce
+// between the passes.
 #pragma once
 
 #include "lib/tensor/kernels.h"
@@ -21,19 +24,19 @@ struct BatchNormStatistics {
 };
 struct BatchNormApply {
   static constexpr std::string_view name = "batch_norm_apply";
-  using Fn = void(const Tensor& x, const Tensor& mean, const Tensor& var, const Tensor& gamma, const Tensor& beta,
-                  const Tensor& residual, const BatchNormArgs&, Tensor& y);
+  using Fn = void(const Tensor& x, const Tensor& mean, const Tensor& var, const Tensor& gamma,
+                  const Tensor& beta, const Tensor& residual, const BatchNormArgs&, Tensor& y);
 };
 struct BatchNormBackwardReduce {
   static constexpr std::string_view name = "batch_norm_backward_reduce";
-  using Fn = void(const Tensor& dy, const Tensor& x, const Tensor& y, const Tensor& mean, const Tensor& var, const BatchNormArgs&,
-                  Tensor& dgamma, Tensor& dbeta);
+  using Fn = void(const Tensor& dy, const Tensor& x, const Tensor& y, const Tensor& mean, const Tensor& var,
+                  const BatchNormArgs&, Tensor& dgamma, Tensor& dbeta);
 };
 struct BatchNormBackwardApply {
   static constexpr std::string_view name = "batch_norm_backward_apply";
-  using Fn = void(const Tensor& dy, const Tensor& x, const Tensor& y, const Tensor& mean, const Tensor& var, const Tensor& gamma,
-                  const Tensor& sum_dy_xhat, const Tensor& sum_dy, double count, const BatchNormArgs&, Tensor& dx,
-                  Tensor& dresidual);
+  using Fn = void(const Tensor& dy, const Tensor& x, const Tensor& y, const Tensor& mean, const Tensor& var,
+                  const Tensor& gamma, const Tensor& sum_dy_xhat, const Tensor& sum_dy, double count,
+                  const BatchNormArgs&, Tensor& dx, Tensor& dresidual);
 };
 struct BatchNormUpdate {
   static constexpr std::string_view name = "batch_norm_update";
@@ -42,24 +45,29 @@ struct BatchNormUpdate {
 };
 
 /// Mean and biased variance of x [..., C] over all but the last axis: both [C], f32 (f64 for f64).
-struct Moments { Tensor mean, var; };
+struct Moments {
+  Tensor mean, var;
+};
 Moments batch_norm_statistics(const Tensor& x);
 
 /// y as above; `residual` has the shape of x or is none; gamma and beta [C] are f32 (f64 for f64).
-Tensor batch_norm_apply(const Tensor& x, const Moments&, const Tensor& gamma, const Tensor& beta, const Tensor& residual,
-                        const BatchNormArgs&);
+Tensor batch_norm_apply(const Tensor& x, const Moments&, const Tensor& gamma, const Tensor& beta,
+                        const Tensor& residual, const BatchNormArgs&);
 
-/// With g = dy where the ReLU passed (y > 0) and 0 elsewhere: dgamma = sum g xhat, dbeta = sum g. `y` is only read if args.relu.
-void batch_norm_backward_reduce(const Tensor& dy, const Tensor& x, const Tensor& y, const Moments&, const BatchNormArgs&,
-                                Tensor& dgamma, Tensor& dbeta);
+/// With g = dy where the ReLU passed (y > 0) and 0 elsewhere: dgamma = sum g xhat, dbeta = sum g. `y` is only
+/// read if args.relu.
+void batch_norm_backward_reduce(const Tensor& dy, const Tensor& x, const Tensor& y, const Moments&,
+                                const BatchNormArgs&, Tensor& dgamma, Tensor& dbeta);
 
-/// dx = gamma rstd (g - sum_dy / count - xhat sum_dy_xhat / count), dresidual = g; each is written if it is defined.
-/// Undefined sums mean that the statistics are constants (evaluation mode): dx = gamma rstd g.
-void batch_norm_backward_apply(const Tensor& dy, const Tensor& x, const Tensor& y, const Moments&, const Tensor& gamma,
-                               const Tensor& sum_dy_xhat, const Tensor& sum_dy, double count, const BatchNormArgs&, Tensor& dx,
-                               Tensor& dresidual);
+/// dx = gamma rstd (g - sum_dy / count - xhat sum_dy_xhat / count), dresidual = g; each is written if it is
+/// defined. Undefined sums mean that the statistics are constants (evaluation mode): dx = gamma rstd g.
+void batch_norm_backward_apply(const Tensor& dy, const Tensor& x, const Tensor& y, const Moments&,
+                               const Tensor& gamma, const Tensor& sum_dy_xhat, const Tensor& sum_dy,
+                               double count, const BatchNormArgs&, Tensor& dx, Tensor& dresidual);
 
-/// running = (1 - momentum) running + momentum batch; the variance enters unbiased (count / (count - 1)), as in PyTorch.
-void batch_norm_update(const Moments&, double count, double momentum, Tensor& running_mean, Tensor& running_var);
+/// running = (1 - momentum) running + momentum batch; the variance enters unbiased (count / (count - 1)), as
+/// in PyTorch.
+void batch_norm_update(const Moments&, double count, double momentum, Tensor& running_mean,
+                       Tensor& running_var);
 
 }  // namespace trainer::ops

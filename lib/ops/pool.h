@@ -7,8 +7,8 @@ namespace trainer::ops {
 
 struct Pool2dArgs {
   Pair kernel = 2, stride = 2, padding = 0;
-  bool ceil_mode = false;          ///< keep a last window that starts inside the input or its left padding
-  bool count_include_pad = true;   ///< average: padding counts in the divisor
+  bool ceil_mode = false;         ///< keep a last window that starts inside the input or its left padding
+  bool count_include_pad = true;  ///< average: padding counts in the divisor
   bool operator==(const Pool2dArgs&) const = default;
 };
 
@@ -39,9 +39,11 @@ struct GlobalAvgPoolBackward {
 
 Shape pool2d_shape(const Shape& x, const Pool2dArgs&);
 
-/// y [N, OH, OW, C] and argmax, u8 of the same shape: the window position kh * KW + kw of the first largest element, or of the last
-/// NaN if there is one (as in PyTorch). A window has at most 256 positions.
-struct MaxPooled { Tensor y, argmax; };
+/// y [N, OH, OW, C] and argmax, u8 of the same shape: the window position kh * KW + kw of the first largest
+/// element, or of the last NaN if there is one (as in PyTorch). A window has at most 256 positions.
+struct MaxPooled {
+  Tensor y, argmax;
+};
 MaxPooled max_pool2d(const Tensor& x, const Pool2dArgs&);
 void max_pool2d_backward(const Tensor& dy, const Tensor& argmax, const Pool2dArgs&, Tensor& dx);
 

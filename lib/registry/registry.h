@@ -1,7 +1,7 @@
 // Registry: components by name. One .cpp defines a component and registers it; nothing else knows its type.
 //
-//   namespace { const bool sgd = optimizers().add<Sgd>("sgd"); }                            // in lib/optim/sgd.cpp
-//   auto optimizer = optimizers().make("sgd", config.group("TRAIN.OPTIMIZER"), parameters);
+//   namespace { const bool sgd = optimizers().add<Sgd>("sgd"); }                            // in
+//   lib/optim/sgd.cpp auto optimizer = optimizers().make("sgd", config.group("TRAIN.OPTIMIZER"), parameters);
 #pragma once
 
 #include <functional>
@@ -26,8 +26,8 @@ class Registry {
   /// `kind` is for messages ("optimizer"); `group` is where the components' keys live ("TRAIN.OPTIMIZER").
   Registry(std::string kind, std::string group) : kind_(std::move(kind)), group_(std::move(group)) {}
 
-  /// Registers T under `name`; `preset` holds values that have no key (a model family's depths) or that a name implies.
-  /// A second component of the same name throws.
+  /// Registers T under `name`; `preset` holds values that have no key (a model family's depths) or that a
+  /// name implies. A second component of the same name throws.
   template <class T>
   bool add(std::string name, typename T::Config preset = {}) {
     config::declare(group_, typename T::Config{});
@@ -40,10 +40,12 @@ class Registry {
 
   bool has(std::string_view name) const { return entries_.contains(name); }
 
-  /// Binds the component's Config from `group` and constructs it. Throws Error(Exit::usage) with near names if there is no such name.
+  /// Binds the component's Config from `group` and constructs it. Throws Error(Exit::usage) with near names
+  /// if there is no such name.
   std::unique_ptr<Base> make(std::string_view name, const config::Node& group, Args... args) const {
     const auto entry = entries_.find(name);
-    if (entry == entries_.end()) fail(Exit::usage, "unknown {} '{}'{}", kind_, name, did_you_mean(name, names()));
+    if (entry == entries_.end())
+      fail(Exit::usage, "unknown {} '{}'{}", kind_, name, did_you_mean(name, names()));
     return entry->second(group, std::forward<Args>(args)...);
   }
 

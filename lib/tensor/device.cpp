@@ -20,7 +20,9 @@ class HostMemory final : public Backend {
     return p;
   }
   void release(void* p, size_t, int) override { std::free(p); }
-  void copy(void* to, Device, const void* from, Device, size_t bytes) override { std::memcpy(to, from, bytes); }
+  void copy(void* to, Device, const void* from, Device, size_t bytes) override {
+    std::memcpy(to, from, bytes);
+  }
   void fill_zero(void* p, size_t bytes, int) override { std::memset(p, 0, bytes); }
   void synchronize(int) override {}
   int count() const override { return 1; }
@@ -36,9 +38,12 @@ std::array<Backend*, Device::kinds>& backends() {
 
 std::string_view name_of(Device::Kind kind) {
   switch (kind) {
-    case Device::Kind::ref: return "ref";
-    case Device::Kind::cpu: return "cpu";
-    case Device::Kind::cuda: return "cuda";
+    case Device::Kind::ref:
+      return "ref";
+    case Device::Kind::cpu:
+      return "cpu";
+    case Device::Kind::cuda:
+      return "cuda";
   }
   return "?";
 }
@@ -56,14 +61,16 @@ Device Device::parse(std::string_view s) {
     int index = 0;
     const auto digits = s.substr(5);
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), index);
-    if (error == std::errc() && end == digits.data() + digits.size() && index >= 0) return {Kind::cuda, index};
+    if (error == std::errc() && end == digits.data() + digits.size() && index >= 0)
+      return {Kind::cuda, index};
   }
   fail(Exit::usage, "unknown device '{}' (known: cpu, cuda, cuda:N, ref)", s);
 }
 
 Backend& backend(Device::Kind kind) {
   Backend* b = backends()[static_cast<size_t>(kind)];
-  check(Exit::usage, b != nullptr, "device '{}' is not available: this build has no backend for it", name_of(kind));
+  check(Exit::usage, b != nullptr, "device '{}' is not available: this build has no backend for it",
+        name_of(kind));
   return *b;
 }
 

@@ -10,7 +10,8 @@
 namespace trainer {
 
 struct Device {
-  /// ref: naive loops in host memory, the specification of every op. cpu: oneDNN and vectorised loops in host memory.
+  /// ref: naive loops in host memory, the specification of every op. cpu: oneDNN and vectorised loops in host
+  /// memory.
   enum class Kind : uint8_t { ref, cpu, cuda };
   static constexpr int kinds = 3;
 
@@ -26,14 +27,17 @@ struct Device {
 
 std::string_view name_of(Device::Kind);
 
-/// Memory of one kind of device. Backends register one; Storage takes its memory from there through a caching pool.
+/// Memory of one kind of device. Backends register one; Storage takes its memory from there through a caching
+/// pool.
 class Backend {
  public:
   virtual ~Backend() = default;
-  /// Uninitialised memory aligned to 64 bytes (or what the device needs). Throws Error naming the size when there is none.
+  /// Uninitialised memory aligned to 64 bytes (or what the device needs). Throws Error naming the size when
+  /// there is none.
   virtual void* allocate(size_t bytes, int index) = 0;
   virtual void release(void*, size_t bytes, int index) = 0;
-  /// Ordered after all work queued on the device; returns when `to` may be read by the host if `to` is host memory.
+  /// Ordered after all work queued on the device; returns when `to` may be read by the host if `to` is host
+  /// memory.
   virtual void copy(void* to, Device to_device, const void* from, Device from_device, size_t bytes) = 0;
   virtual void fill_zero(void*, size_t bytes, int index) = 0;
   virtual void synchronize(int index) = 0;

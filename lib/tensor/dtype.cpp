@@ -25,7 +25,8 @@ f16::f16(float f) {
     const float aligned = std::bit_cast<float>(magnitude) + 0.5F;
     bits = static_cast<uint16_t>(sign | (std::bit_cast<uint32_t>(aligned) - 0x3F000000U));
   } else {
-    const uint32_t rounded = magnitude + 0xC8000FFFU + (magnitude >> 13 & 1U);  // rebias the exponent by 15 - 127
+    const uint32_t rounded =
+        magnitude + 0xC8000FFFU + (magnitude >> 13 & 1U);  // rebias the exponent by 15 - 127
     bits = static_cast<uint16_t>(sign | rounded >> 13);
   }
 }
@@ -43,13 +44,20 @@ f16::operator float() const {
 
 std::string_view name_of(DType t) {
   switch (t) {
-    case DType::f32: return "f32";
-    case DType::f64: return "f64";
-    case DType::f16: return "f16";
-    case DType::bf16: return "bf16";
-    case DType::i32: return "i32";
-    case DType::i64: return "i64";
-    case DType::u8: return "u8";
+    case DType::f32:
+      return "f32";
+    case DType::f64:
+      return "f64";
+    case DType::f16:
+      return "f16";
+    case DType::bf16:
+      return "bf16";
+    case DType::i32:
+      return "i32";
+    case DType::i64:
+      return "i64";
+    case DType::u8:
+      return "u8";
   }
   return "?";
 }

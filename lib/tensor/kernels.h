@@ -4,8 +4,8 @@
 //     static constexpr std::string_view name = "relu";
 //     using Fn = void(const Tensor& x, Tensor& y);
 //   };
-//   static const bool relu = Kernels<Relu>::add(Device::Kind::cpu, [](const Tensor& x, Tensor& y) {...});   // a backend
-//   Kernels<Relu>::on(x.device())(x, y);           // dispatch
+//   static const bool relu = Kernels<Relu>::add(Device::Kind::cpu, [](const Tensor& x, Tensor& y) {...}); //
+//   a backend Kernels<Relu>::on(x.device())(x, y);           // dispatch
 #pragma once
 
 #include <array>

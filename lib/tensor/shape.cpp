@@ -5,7 +5,8 @@
 namespace trainer {
 
 Shape::Shape(std::span<const int64_t> dims) : rank_(static_cast<int>(dims.size())) {
-  check(dims.size() <= static_cast<size_t>(max_rank), "a shape has at most {} extents, got {}", int{max_rank}, dims.size());
+  check(dims.size() <= static_cast<size_t>(max_rank), "a shape has at most {} extents, got {}", int{max_rank},
+        dims.size());
   std::copy(dims.begin(), dims.end(), dims_.begin());
 }
 

@@ -127,7 +127,8 @@ Pool& pool_of(Device device) {
 
 Storage::Storage(size_t bytes, Device device) : block_(pool_of(device).take(bytes)) {}
 
-Storage::Storage(void* data, size_t bytes, Device device, std::shared_ptr<const void> keep) : block_(new Block) {
+Storage::Storage(void* data, size_t bytes, Device device, std::shared_ptr<const void> keep)
+    : block_(new Block) {
   block_->data = static_cast<std::byte*>(data);
   block_->bytes = block_->capacity = bytes;
   block_->device = device;

@@ -1,7 +1,7 @@
 // Memory of tensors: blocks with a reference count, kept by a caching pool per device.
 //
-// A block that is no longer used goes back to its pool and serves the next request of its size class, header included: after
-// the second step of a shape no pool grows and no allocator is called.
+// A block that is no longer used goes back to its pool and serves the next request of its size class, header
+// included: after the second step of a shape no pool grows and no allocator is called.
 #pragma once
 
 #include <atomic>

@@ -1,7 +1,8 @@
 // Tensor: a value that shares its storage when copied. Data only: gradients live in lib/autograd.
 //
-// Layout: contiguous, channels last at any rank: images [N, H, W, C], sequences [N, L, C], convolution weights [O, KH, KW, I/groups],
-// linear weights [O, I]. There are no strides: view() and slice() share storage, everything else copies.
+// Layout: contiguous, channels last at any rank: images [N, H, W, C], sequences [N, L, C], convolution
+// weights [O, KH, KW, I/groups], linear weights [O, I]. There are no strides: view() and slice() share
+// storage, everything else copies.
 #pragma once
 
 #include <span>
@@ -37,7 +38,8 @@ class Tensor {
   DType dtype() const { return dtype_; }
   Device device() const { return storage_.device(); }
 
-  /// The elements. Throws unless T is dtype(). The pointer is the device's: only host devices may be read here.
+  /// The elements. Throws unless T is dtype(). The pointer is the device's: only host devices may be read
+  /// here.
   template <class T>
   T* data() {
     expect(dtype_of<std::remove_const_t<T>>);
@@ -51,9 +53,13 @@ class Tensor {
   std::byte* raw() { return storage_.data() + offset_; }
   const std::byte* raw() const { return storage_.data() + offset_; }
   template <class T>
-  std::span<T> span() { return {data<T>(), static_cast<size_t>(numel_)}; }
+  std::span<T> span() {
+    return {data<T>(), static_cast<size_t>(numel_)};
+  }
   template <class T>
-  std::span<const T> span() const { return {data<T>(), static_cast<size_t>(numel_)}; }
+  std::span<const T> span() const {
+    return {data<T>(), static_cast<size_t>(numel_)};
+  }
   /// The only element of a one-element tensor of a floating type, wherever it lives.
   double item() const;
 

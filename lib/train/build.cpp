@@ -44,19 +44,23 @@ std::string run_path(const Settings& s) {
   return (fs::path(s.run.output.empty() ? "output" : s.run.output) / s.model.name / s.run.tag).string();
 }
 
-std::shared_ptr<const data::Dataset> build_dataset(const config::Config& config, const Settings& s, data::Split split) {
+std::shared_ptr<const data::Dataset> build_dataset(const config::Config& config, const Settings& s,
+                                                   data::Split split) {
   const data::Request request{.split = split,
                               .num_classes = config.get<int64_t>("MODEL.NUM_CLASSES"),
                               .channels = s.model.in_chans.value_or(0)};
-  std::shared_ptr<const data::Dataset> dataset = data::datasets().make(s.data.dataset, config.group("DATA"), request);
+  std::shared_ptr<const data::Dataset> dataset =
+      data::datasets().make(s.data.dataset, config.group("DATA"), request);
   if (dataset->size() > 0 && s.model.in_chans && dataset->spec().input.rank() == 3) {
-    check(Exit::usage, dataset->spec().input.back() == *s.model.in_chans, "MODEL.IN_CHANS is {}, but the data has {} channels",
-          *s.model.in_chans, dataset->spec().input.back());
+    check(Exit::usage, dataset->spec().input.back() == *s.model.in_chans,
+          "MODEL.IN_CHANS is {}, but the data has {} channels", *s.model.in_chans,
+          dataset->spec().input.back());
   }
   return dataset;
 }
 
-std::unique_ptr<data::Loader> build_loader(std::shared_ptr<const data::Dataset> dataset, const Settings& s, data::Split split) {
+std::unique_ptr<data::Loader> build_loader(std::shared_ptr<const data::Dataset> dataset, const Settings& s,
+                                           data::Split split) {
   const bool training = split == data::Split::train;
   const data::Sampler sampler({.size = dataset->size(),
                                .batch_size = s.loader.batch_size,
@@ -66,8 +70,8 @@ std::unique_ptr<data::Loader> build_loader(std::shared_ptr<const data::Dataset> 
   return std::make_unique<data::Loader>(std::move(dataset), sampler, s.loader);
 }
 
-std::unique_ptr<nn::Model> build_model(const config::Config& config, const Settings& s, const Shape& sample, Device device,
-                                       const checkpoint::LoadOptions& options) {
+std::unique_ptr<nn::Model> build_model(const config::Config& config, const Settings& s, const Shape& sample,
+                                       Device device, const checkpoint::LoadOptions& options) {
   check_type(s.model.type);
   auto model = nn::models().make(s.model.name, config.group("MODEL"), sample);
   nn::initialize(*model, static_cast<uint64_t>(s.run.seed));
@@ -79,28 +83,34 @@ std::unique_ptr<nn::Model> build_model(const config::Config& config, const Setti
   return model;
 }
 
-std::unique_ptr<nn::Loss> build_loss(const config::Config& config, const Settings& s, const data::Spec& spec) {
-  const std::string name = s.train.loss != "auto" ? s.train.loss : (spec.is_classification() ? "cross_entropy" : "mse");
+std::unique_ptr<nn::Loss> build_loss(const config::Config& config, const Settings& s,
+                                     const data::Spec& spec) {
+  const std::string name =
+      s.train.loss != "auto" ? s.train.loss : (spec.is_classification() ? "cross_entropy" : "mse");
   return nn::losses().make(name, config.group("MODEL"));
 }
 
 LearningRates scaled_rates(const TrainSettings& s, int64_t effective_batch) {
-  const double factor = optim::lr_scale(optim::parse_lr_scaling(s.lr_scaling), effective_batch, s.lr_reference_batch);
+  const double factor =
+      optim::lr_scale(optim::parse_lr_scaling(s.lr_scaling), effective_batch, s.lr_reference_batch);
   return {s.base_lr * factor, s.warmup_lr * factor, s.min_lr * factor};
 }
 
-std::unique_ptr<optim::Schedule> build_schedule(const config::Config& config, const Settings& s, const Plan& plan) {
+std::unique_ptr<optim::Schedule> build_schedule(const config::Config& config, const Settings& s,
+                                                const Plan& plan) {
   const LearningRates rates = scaled_rates(s.train, plan.effective_batch);
-  return optim::schedules().make(s.train.schedule, config.group("TRAIN.LR_SCHEDULER"),
-                                 optim::ScheduleArgs{.base_lr = rates.base,
-                                                     .warmup_lr = rates.warmup,
-                                                     .min_lr = rates.min,
-                                                     .warmup_steps = s.train.warmup_epochs * plan.steps_per_epoch,
-                                                     .total_steps = plan.epochs * plan.steps_per_epoch,
-                                                     .steps_per_epoch = plan.steps_per_epoch});
+  return optim::schedules().make(
+      s.train.schedule, config.group("TRAIN.LR_SCHEDULER"),
+      optim::ScheduleArgs{.base_lr = rates.base,
+                          .warmup_lr = rates.warmup,
+                          .min_lr = rates.min,
+                          .warmup_steps = s.train.warmup_epochs * plan.steps_per_epoch,
+                          .total_steps = plan.epochs * plan.steps_per_epoch,
+                          .steps_per_epoch = plan.steps_per_epoch});
 }
 
-Training::Training(const config::Config& config, const Settings& s, std::unique_ptr<data::Loader> training_loader, Device device)
+Training::Training(const config::Config& config, const Settings& s,
+                   std::unique_ptr<data::Loader> training_loader, Device device)
     : loader(std::move(training_loader)) {
   const data::Spec& spec = loader->dataset().spec();
   const TrainerConfig recipe{.epochs = s.train.epochs,
@@ -110,13 +120,16 @@ Training::Training(const config::Config& config, const Settings& s, std::unique_
                              .clip_grad = s.train.clip_grad,
                              .seed = static_cast<uint64_t>(s.run.seed)};
   check(Exit::usage, !s.data.augment,
-        "AUG.ENABLE true: random augmentation is known but not implemented yet; AUG.ENABLE false trains without it");
+        "AUG.ENABLE true: random augmentation is known but not implemented yet; AUG.ENABLE false trains "
+        "without it");
   model = build_model(config, s, spec.input, device);
   loss = build_loss(config, s, spec);
-  parameters = std::make_unique<optim::Parameters>(*model, optim::GroupRules{.weight_decay = s.train.weight_decay}, device);
+  parameters = std::make_unique<optim::Parameters>(
+      *model, optim::GroupRules{.weight_decay = s.train.weight_decay}, device);
   optimizer = optim::optimizers().make(s.train.optimizer, config.group("TRAIN.OPTIMIZER"), *parameters);
   schedule = build_schedule(config, s, make_plan(recipe, *loader));
-  trainer = std::make_unique<Trainer>(recipe, *model, *loss, *parameters, *optimizer, *schedule, *loader, device);
+  trainer =
+      std::make_unique<Trainer>(recipe, *model, *loss, *parameters, *optimizer, *schedule, *loader, device);
 }
 
 }  // namespace trainer::train

@@ -1,4 +1,5 @@
-// From a merged configuration to the objects that it names. Nothing here computes; each function builds one thing.
+// From a merged configuration to the objects that it names. Nothing here computes; each function builds one
+// thing.
 #pragma once
 
 #include <memory>
@@ -27,7 +28,8 @@ struct Settings {
   data::LoaderConfig loader;
 };
 
-/// auto is the first CUDA device where there is one, else the CPU. Throws Error(Exit::usage) if the device is not there.
+/// auto is the first CUDA device where there is one, else the CPU. Throws Error(Exit::usage) if the device is
+/// not there.
 Device choose_device(const std::string& key);
 
 /// OUTPUT/MODEL.NAME/TAG.
@@ -35,9 +37,11 @@ std::string run_path(const Settings&);
 
 std::shared_ptr<const data::Dataset> build_dataset(const config::Config&, const Settings&, data::Split);
 /// Training: shuffled as the keys say. Validation: in order, nothing dropped.
-std::unique_ptr<data::Loader> build_loader(std::shared_ptr<const data::Dataset>, const Settings&, data::Split);
+std::unique_ptr<data::Loader> build_loader(std::shared_ptr<const data::Dataset>, const Settings&,
+                                           data::Split);
 
-/// The model for samples of a shape, initialised from SEED on the host, then from PRETRAINED if that is set, then moved to the device.
+/// The model for samples of a shape, initialised from SEED on the host, then from PRETRAINED if that is set,
+/// then moved to the device.
 std::unique_ptr<nn::Model> build_model(const config::Config&, const Settings&, const Shape& sample, Device,
                                        const checkpoint::LoadOptions& = {.replace_classifier = true});
 

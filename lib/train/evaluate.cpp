@@ -6,8 +6,8 @@
 
 namespace trainer::train {
 
-Evaluation evaluate(nn::Model& model, nn::Context& context, const nn::Loss& loss, const Metrics& metrics, data::Loader& loader,
-                    Device device) {
+Evaluation evaluate(nn::Model& model, nn::Context& context, const nn::Loss& loss, const Metrics& metrics,
+                    data::Loader& loader, Device device) {
   const NoGrad no_grad;
   const bool was_training = std::exchange(context.training, false);
   metrics::Mean mean_loss;
@@ -29,7 +29,8 @@ Evaluation evaluate(nn::Model& model, nn::Context& context, const nn::Loss& loss
 }
 
 void EvaluateHook::on_epoch_end(Trainer& trainer) {
-  Evaluation result = evaluate(trainer.model(), trainer.context(), loss_, metrics_, *loader_, trainer.device());
+  Evaluation result =
+      evaluate(trainer.model(), trainer.context(), loss_, metrics_, *loader_, trainer.device());
   result.step = trainer.step();
   result.epoch = trainer.epoch();
   trainer.report(result);

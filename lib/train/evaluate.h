@@ -9,8 +9,9 @@
 
 namespace trainer::train {
 
-/// Runs the model in evaluation mode over the loader's epoch 0 and feeds each metric. The mode of `context` is restored.
-/// Each sample counts once. The loss is unsmoothed: it measures the model, not the regularisation.
+/// Runs the model in evaluation mode over the loader's epoch 0 and feeds each metric. The mode of `context`
+/// is restored. Each sample counts once. The loss is unsmoothed: it measures the model, not the
+/// regularisation.
 using Metrics = std::vector<std::pair<std::string, std::unique_ptr<metrics::Metric>>>;
 Evaluation evaluate(nn::Model&, nn::Context&, const nn::Loss&, const Metrics&, data::Loader&, Device);
 

@@ -1,4 +1,5 @@
-// Hooks watch a run: logging, progress, evaluation, saving. They observe; the training step itself is Trainer::step.
+// Hooks watch a run: logging, progress, evaluation, saving. They observe; the training step itself is
+// Trainer::step.
 #pragma once
 
 #include <string>

@@ -11,8 +11,8 @@ RunDirectory::RunDirectory(const fs::path& path) : path_(path) {
   std::error_code error;
   fs::create_directories(path_ / "checkpoints", error);
   check(Exit::usage, !error, "cannot create the run directory {}: {}", path_.string(), error.message());
-  check(Exit::usage, ::access(path_.c_str(), W_OK) == 0, "cannot write into the run directory {}: {}", path_.string(),
-        std::error_code(errno, std::generic_category()).message());
+  check(Exit::usage, ::access(path_.c_str(), W_OK) == 0, "cannot write into the run directory {}: {}",
+        path_.string(), std::error_code(errno, std::generic_category()).message());
   lock_ = std::make_unique<FileLock>(path_ / ".lock");
   used_ = fs::exists(path_ / "config.yaml");
 }
@@ -36,10 +36,13 @@ void RunDirectory::describe(const std::string& config, const std::map<std::strin
   write_file_atomically(path_ / "derived.yaml", text, Exit::usage);
 }
 
-fs::path RunDirectory::checkpoint(int64_t step) const { return path_ / "checkpoints" / fmt::format("step-{:08}", step); }
+fs::path RunDirectory::checkpoint(int64_t step) const {
+  return path_ / "checkpoints" / fmt::format("step-{:08}", step);
+}
 
 void RunDirectory::point(std::string_view name, int64_t step) {
-  write_file_atomically(path_ / "checkpoints" / name, checkpoint(step).filename().string() + "\n", Exit::weights);
+  write_file_atomically(path_ / "checkpoints" / name, checkpoint(step).filename().string() + "\n",
+                        Exit::weights);
 }
 
 void RunDirectory::remove_checkpoint(int64_t step) {

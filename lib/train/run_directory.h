@@ -1,4 +1,5 @@
-// A run directory, OUTPUT/MODEL.NAME/TAG: everything that a run leaves behind. docs/run-directory.md describes it for users.
+// A run directory, OUTPUT/MODEL.NAME/TAG: everything that a run leaves behind. docs/run-directory.md
+// describes it for users.
 #pragma once
 
 #include <map>
@@ -12,7 +13,8 @@ namespace trainer::train {
 
 class RunDirectory {
  public:
-  /// Creates the directory if need be, checks that it can be written, and locks it against other jobs. Throws Error(Exit::usage).
+  /// Creates the directory if need be, checks that it can be written, and locks it against other jobs. Throws
+  /// Error(Exit::usage).
   explicit RunDirectory(const fs::path&);
 
   const fs::path& path() const { return path_; }

@@ -14,12 +14,16 @@ struct Name {
 
 struct Enable {
   bool& value;
-  void fields(config::Fields& f) { f("ENABLE", value, "false: no augmentation at all, resize and normalise only"); }
+  void fields(config::Fields& f) {
+    f("ENABLE", value, "false: no augmentation at all, resize and normalise only");
+  }
 };
 
 struct Dataset {
   std::string& value;
-  void fields(config::Fields& f) { f("DATASET", value, "digits, tensors, synthetic, ...: one of the registered datasets"); }
+  void fields(config::Fields& f) {
+    f("DATASET", value, "digits, tensors, synthetic, ...: one of the registered datasets");
+  }
 };
 
 template <class T>
@@ -28,8 +32,8 @@ bool declared(std::string_view group) {
   return true;
 }
 
-const bool all = declared<RunSettings>("") && declared<ModelSettings>("MODEL") && declared<TrainSettings>("TRAIN") &&
-                 declared<DataSettings>("");
+const bool all = declared<RunSettings>("") && declared<ModelSettings>("MODEL") &&
+                 declared<TrainSettings>("TRAIN") && declared<DataSettings>("");
 
 }  // namespace
 
@@ -37,15 +41,19 @@ void RunSettings::fields(config::Fields& f) {
   f("OUTPUT", output, "where runs are kept; empty: output. The run directory is OUTPUT/MODEL.NAME/TAG");
   f("TAG", tag, "name of this run");
   f("SEED", seed, "of every random number", {.min = 0});
-  f("PRINT_FREQ", print_freq, "optimizer steps between two lines of the log and of metrics.jsonl", {.min = 1, .unit = "steps"});
+  f("PRINT_FREQ", print_freq, "optimizer steps between two lines of the log and of metrics.jsonl",
+    {.min = 1, .unit = "steps"});
   f("DEVICE", device, "auto, cpu, cuda or cuda:N");
-  f.auto_or("THREADS", threads, "compute threads; auto: the processors this process may use", {.min = 1, .max = 4096});
-  f("DETERMINISTIC", deterministic, "results independent of the number of threads; on CUDA the same bits every time");
+  f.auto_or("THREADS", threads, "compute threads; auto: the processors this process may use",
+            {.min = 1, .max = 4096});
+  f("DETERMINISTIC", deterministic,
+    "results independent of the number of threads; on CUDA the same bits every time");
   f("PLUGINS", plugins, "shared libraries with components of one's own, loaded at the start");
 }
 
 void ModelSettings::fields(config::Fields& f) {
-  f("TYPE", type, "auto: NAME is a registered model; swin, swinv2, ...: built from MODEL.SWIN, ..., and NAME is a label");
+  f("TYPE", type,
+    "auto: NAME is a registered model; swin, swinv2, ...: built from MODEL.SWIN, ..., and NAME is a label");
   f("NAME", name, "timm's name of the model, or the run's label");
   f("PRETRAINED", pretrained, "weights to start from (.safetensors)");
   f("WEIGHTS_DIR", weights_dir, "a folder of weights by model name, used when PRETRAINED is empty");
@@ -62,10 +70,12 @@ void TrainSettings::fields(config::Fields& f) {
   f("MIN_LR", min_lr, "learning rate at the end of a cosine schedule", {.min = 0});
   f.choice("LR_SCALING", lr_scaling, {"linear", "sqrt", "none"},
            "how the three rates follow the effective batch: x batch / LR_REFERENCE_BATCH, its root, or not");
-  f("LR_REFERENCE_BATCH", lr_reference_batch, "the batch that the rates are meant for", {.min = 1, .unit = "samples"});
+  f("LR_REFERENCE_BATCH", lr_reference_batch, "the batch that the rates are meant for",
+    {.min = 1, .unit = "samples"});
   f("WEIGHT_DECAY", weight_decay, "not applied to biases and other 1-D parameters", {.min = 0});
   f("CLIP_GRAD", clip_grad, "largest norm of all gradients together; 0: no clipping", {.min = 0});
-  f("MAX_NONFINITE", max_nonfinite, "give up after so many steps in a row whose loss is not finite", {.min = 1, .unit = "steps"});
+  f("MAX_NONFINITE", max_nonfinite, "give up after so many steps in a row whose loss is not finite",
+    {.min = 1, .unit = "steps"});
   f("LOSS", loss, "auto: cross_entropy for class labels, mse for values; or a registered loss");
   Name optimizer_name{optimizer, "adamw, sgd, ...: one of the registered optimizers"};
   f.group("OPTIMIZER", optimizer_name);

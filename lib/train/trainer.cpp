@@ -15,13 +15,15 @@ Plan make_plan(const TrainerConfig& c, const data::Loader& loader) {
   plan.steps_per_epoch = (loader.batches_per_epoch() + c.accumulation_steps - 1) / c.accumulation_steps;
   plan.total_steps = plan.steps_per_epoch * c.epochs;
   if (c.max_steps > 0) plan.total_steps = std::min(plan.total_steps, c.max_steps);
-  plan.epochs = plan.steps_per_epoch == 0 ? 0 : (plan.total_steps + plan.steps_per_epoch - 1) / plan.steps_per_epoch;
+  plan.epochs =
+      plan.steps_per_epoch == 0 ? 0 : (plan.total_steps + plan.steps_per_epoch - 1) / plan.steps_per_epoch;
   plan.effective_batch = loader.sampler().global_batch() * c.accumulation_steps;
   return plan;
 }
 
-Trainer::Trainer(const TrainerConfig& config, nn::Model& model, const nn::Loss& loss, optim::Parameters& parameters,
-                 optim::Optimizer& optimizer, const optim::Schedule& schedule, data::Loader& loader, Device device)
+Trainer::Trainer(const TrainerConfig& config, nn::Model& model, const nn::Loss& loss,
+                 optim::Parameters& parameters, optim::Optimizer& optimizer, const optim::Schedule& schedule,
+                 data::Loader& loader, Device device)
     : config_(config),
       model_(model),
       loss_(loss),
@@ -85,7 +87,8 @@ StepReport Trainer::step(data::Batch& batch) {
     report.samples += batch.global_size;
   }
 
-  const Tensor control = Tensor::of<double>(std::array{report.lr, 1.0, static_cast<double>(updates_ + 1)}, {ops::Control::size});
+  const Tensor control =
+      Tensor::of<double>(std::array{report.lr, 1.0, static_cast<double>(updates_ + 1)}, {ops::Control::size});
   control_.copy_from(control.to(device_));
   report.grad_norm = std::sqrt(optim::clip_by_norm(parameters_, control_, config_.clip_grad).item());
   if (std::isfinite(report.loss) && std::isfinite(report.grad_norm)) {
@@ -103,12 +106,15 @@ StepReport Trainer::step(data::Batch& batch) {
 void Trainer::check_convergence(const StepReport& report) {
   if (report.step == 1) {
     for (const std::string& name : parameters_.without_gradient()) {
-      log::warn("parameter {} received no gradient in the first step: nothing that the loss depends on uses it", name);
+      log::warn(
+          "parameter {} received no gradient in the first step: nothing that the loss depends on uses it",
+          name);
     }
   }
   if (nonfinite_in_a_row_ >= config_.max_nonfinite) {
     fail(Exit::diverged,
-         "training diverged: loss {} and gradient norm {} at step {}, not finite for {} steps in a row (learning rate {:.3g}). "
+         "training diverged: loss {} and gradient norm {} at step {}, not finite for {} steps in a row "
+         "(learning rate {:.3g}). "
          "A lower TRAIN.BASE_LR, a longer TRAIN.WARMUP_EPOCHS or a smaller TRAIN.CLIP_GRAD may help",
          report.loss, report.grad_norm, report.step, nonfinite_in_a_row_, report.lr);
   }

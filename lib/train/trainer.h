@@ -30,20 +30,21 @@ Plan make_plan(const TrainerConfig&, const data::Loader&);
 class Trainer {
  public:
   /// `model`'s parameters must be those of `parameters`.
-  Trainer(const TrainerConfig&, nn::Model& model, const nn::Loss& loss, optim::Parameters& parameters, optim::Optimizer& optimizer,
-          const optim::Schedule& schedule, data::Loader& loader, Device device);
+  Trainer(const TrainerConfig&, nn::Model& model, const nn::Loss& loss, optim::Parameters& parameters,
+          optim::Optimizer& optimizer, const optim::Schedule& schedule, data::Loader& loader, Device device);
 
   /// Hooks are called in the order in which they were added.
   void add(std::unique_ptr<Hook>);
 
-  /// Trains to the end of the plan, or until a hook asks to stop. Throws Error(Exit::diverged) after max_nonfinite steps in a row whose loss or gradient was not finite.
+  /// Trains to the end of the plan, or until a hook asks to stop. Throws Error(Exit::diverged) after
+  /// max_nonfinite steps in a row whose loss or gradient was not finite.
   void run();
 
   /// Ends the run after the current step.
   void stop() { stopped_ = true; }
 
   const Plan& plan() const { return plan_; }
-  int64_t step() const { return step_; }    ///< optimizer steps done
+  int64_t step() const { return step_; }  ///< optimizer steps done
   int64_t epoch() const { return epoch_; }
   nn::Model& model() { return model_; }
   nn::Context& context() { return context_; }

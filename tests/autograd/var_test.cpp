@@ -36,8 +36,8 @@ TEST_CASE("a value that is used twice gets the sum of both gradients") {
 
 TEST_CASE("a tensor shared by two inputs is not overwritten when another gradient arrives") {
   const Var a(values({1, 2}, {1, 2}), true), b(values({3, 4}, {1, 2}), true);
-  const Var sum = autograd::add(a, b);          // hands the same dy to a and b
-  const Var both = autograd::add(sum, a);       // a gets a second gradient
+  const Var sum = autograd::add(a, b);     // hands the same dy to a and b
+  const Var both = autograd::add(sum, a);  // a gets a second gradient
   half_square(both).backward(seed(1));
   CHECK(list(a.grad()) == std::vector<float>{10, 16});
   CHECK(list(b.grad()) == std::vector<float>{5, 8});
@@ -89,12 +89,14 @@ TEST_CASE("NoGrad records nothing and nests") {
 
 TEST_CASE("misuse of backward is named") {
   const Var x(values({1, 2}, {2}), true);
-  CHECK_THROWS_WITH(autograd::relu(x).backward(), ContainsSubstring("backward starts from a scalar, not from [2]"));
+  CHECK_THROWS_WITH(autograd::relu(x).backward(),
+                    ContainsSubstring("backward starts from a scalar, not from [2]"));
   CHECK_THROWS_WITH(Var(values({1}, {})).backward(), ContainsSubstring("nothing here requires a gradient"));
   const Var loss = half_square(x);
   loss.backward();
   CHECK_THROWS_WITH(loss.backward(), ContainsSubstring("walked already"));
-  CHECK_THROWS_WITH(Var(Tensor::zeros({1}, DType::i64, ref), true), ContainsSubstring("i64 tensor has no gradient"));
+  CHECK_THROWS_WITH(Var(Tensor::zeros({1}, DType::i64, ref), true),
+                    ContainsSubstring("i64 tensor has no gradient"));
 }
 
 TEST_CASE("an op that leaves a gradient unwritten is found") {

@@ -26,7 +26,8 @@ config::Config settings(std::initializer_list<std::string> opts) {
 }
 
 std::unique_ptr<nn::Model> make(const std::string& name, int64_t size, const std::string& stem = "default") {
-  const config::Config c = settings({"MODEL.NUM_CLASSES", "10", "MODEL.DROP_PATH_RATE", "0.0", "MODEL.STEM", stem});
+  const config::Config c =
+      settings({"MODEL.NUM_CLASSES", "10", "MODEL.DROP_PATH_RATE", "0.0", "MODEL.STEM", stem});
   return nn::models().make(name, c.group("MODEL"), {size, size, 3});
 }
 
@@ -42,7 +43,8 @@ std::map<std::string, Shape> file_shapes(nn::Module& model) {
 void fill(nn::Model& model, const golden::Formula& formula) {
   checkpoint::StateDict dict;
   const auto shapes = file_shapes(model);
-  for (const auto& [name, v] : formula.weights(shapes)) dict.emplace_back(name, Tensor::of<float>(std::span(v), shapes.at(name)));
+  for (const auto& [name, v] : formula.weights(shapes))
+    dict.emplace_back(name, Tensor::of<float>(std::span(v), shapes.at(name)));
   const fs::path file = fs::temp_directory_path() / fmt::format("trainer-golden-{}.safetensors", ::getpid());
   io::write_safetensors(file, dict, {}, Exit::weights);
   checkpoint::load_weights(model, file);
@@ -55,7 +57,9 @@ Tensor images(const golden::Formula& formula, uint64_t step, int64_t batch, int6
 }
 
 /// A tensor of ours in the layout of files.
-Tensor in_file_layout(const Tensor& t, nn::Layout layout) { return layout == nn::Layout::filter ? ops::to_channels_first(t) : t; }
+Tensor in_file_layout(const Tensor& t, nn::Layout layout) {
+  return layout == nn::Layout::filter ? ops::to_channels_first(t) : t;
+}
 
 double norm(std::span<const float> v) {
   double sum = 0;
@@ -76,15 +80,17 @@ void compare_training(const std::string& kind, std::initializer_list<std::string
   optim::Parameters parameters(*model, {.weight_decay = run.at("weight_decay")}, Device{});
   const config::Config c = settings(opts);
   const auto optimizer = optim::optimizers().make(kind, c.group("TRAIN.OPTIMIZER"), parameters);
-  const auto loss_function = nn::losses().make("cross_entropy", settings({"MODEL.LABEL_SMOOTHING", "0.0"}).group("MODEL"));
+  const auto loss_function =
+      nn::losses().make("cross_entropy", settings({"MODEL.LABEL_SMOOTHING", "0.0"}).group("MODEL"));
 
   const Tensor expected = golden_file.tensor("losses");
   const std::vector<std::string> names = json::parse(about.at("parameters"));
   for (int64_t step = 0; step < expected.numel(); ++step) {
     parameters.zero_grad();
     const auto labels = formula.labels(static_cast<uint64_t>(step), static_cast<size_t>(batch), 10);
-    const Var loss = (*loss_function)((*model)(Var(images(formula, static_cast<uint64_t>(step), batch, size))),
-                                      Tensor::of<int64_t>(std::span(labels), {batch}));
+    const Var loss =
+        (*loss_function)((*model)(Var(images(formula, static_cast<uint64_t>(step), batch, size))),
+                         Tensor::of<int64_t>(std::span(labels), {batch}));
     loss.backward();
     INFO("step " << step << " of " << kind);
     CHECK(loss.value().item() == Approx(expected.data<double>()[step]).epsilon(1e-4));
@@ -106,7 +112,8 @@ void compare_training(const std::string& kind, std::initializer_list<std::string
         if (!golden_file.has("gradient/" + names[i])) continue;
         const Tensor full = golden_file.tensor("gradient/" + names[i]);
         std::vector<float> difference(static_cast<size_t>(full.numel()));
-        for (size_t e = 0; e < difference.size(); ++e) difference[e] = gradient.data<float>()[e] - full.data<float>()[e];
+        for (size_t e = 0; e < difference.size(); ++e)
+          difference[e] = gradient.data<float>()[e] - full.data<float>()[e];
         CHECK(norm(difference) <= 1e-3 * whole);
       }
     }
@@ -122,7 +129,9 @@ TEST_CASE("ten steps of resnet18 with SGD are PyTorch's: losses and every gradie
   compare_training("sgd", {"TRAIN.OPTIMIZER.NESTEROV", "False"});
 }
 
-TEST_CASE("ten steps of resnet18 with AdamW are PyTorch's: losses and every gradient") { compare_training("adamw", {}); }
+TEST_CASE("ten steps of resnet18 with AdamW are PyTorch's: losses and every gradient") {
+  compare_training("adamw", {});
+}
 
 TEST_CASE("logits of every ResNet are timm's") {
   const io::SafetensorsFile golden_file(folder + "resnet_logits.safetensors", Exit::data);
@@ -153,8 +162,10 @@ TEST_CASE("names, shapes and parameter counts of the ResNets are timm's") {
     const config::Config c = config::Config::defaults();
     const auto model = nn::models().make(name, c.group("MODEL"), {224, 224, 3});
     std::map<std::string, std::vector<int64_t>> ours, theirs;
-    for (const auto& [key, t] : checkpoint::state_dict(*model)) ours[key] = {t.shape().begin(), t.shape().end()};
-    for (const auto& [key, shape] : expected.at("state").items()) theirs[key] = shape.get<std::vector<int64_t>>();
+    for (const auto& [key, t] : checkpoint::state_dict(*model))
+      ours[key] = {t.shape().begin(), t.shape().end()};
+    for (const auto& [key, shape] : expected.at("state").items())
+      theirs[key] = shape.get<std::vector<int64_t>>();
     CHECK(ours == theirs);
     CHECK(nn::count_parameters(*model) == expected.at("parameters").get<int64_t>());
   }

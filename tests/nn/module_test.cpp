@@ -35,8 +35,9 @@ TEST_CASE("visit names every parameter and buffer once, in order of use") {
   std::vector<std::string> names;
   for (const auto& p : nn::parameters(m)) names.push_back(p.name);
   for (const auto& b : nn::buffers(m)) names.push_back(b.name);
-  CHECK(names == std::vector<std::string>{"list.0.weight", "list.0.bias", "list.1.weight", "list.1.bias", "bn.weight", "bn.bias",
-                                          "bn.running_mean", "bn.running_var", "bn.num_batches_tracked"});
+  CHECK(names == std::vector<std::string>{"list.0.weight", "list.0.bias", "list.1.weight", "list.1.bias",
+                                          "bn.weight", "bn.bias", "bn.running_mean", "bn.running_var",
+                                          "bn.num_batches_tracked"});
   CHECK(nn::count_parameters(m) == 6 + 3 + 6 + 2 + 2 + 2);
 }
 
@@ -124,8 +125,8 @@ TEST_CASE("batch norm: running statistics move while training and are used in ev
   const Var x(Tensor::of<float>(data, {4, 1}));
   bn(x);
   const auto state = nn::buffers(bn);
-  CHECK(state[0].value->value.data<float>()[0] == Approx(2.0));                    // (0 + 4) / 2
-  CHECK(state[1].value->value.data<float>()[0] == Approx(0.5 + 0.5 * 20.0 / 3));   // unbiased variance
+  CHECK(state[0].value->value.data<float>()[0] == Approx(2.0));                   // (0 + 4) / 2
+  CHECK(state[1].value->value.data<float>()[0] == Approx(0.5 + 0.5 * 20.0 / 3));  // unbiased variance
   CHECK(state[2].value->value.data<int64_t>()[0] == 1);
   context.training = false;
   const double expected = (1 - 2.0) / std::sqrt(0.5 + 10.0 / 3 + 1e-5);

@@ -47,7 +47,8 @@ class Formula {
     if (fan_in > 0) return symmetric(rng, 0, count, 1.0 / std::sqrt(static_cast<double>(fan_in)));
     if (!name.ends_with("weight")) return symmetric(rng, 0, count, 0.1);
     std::vector<float> values(count);
-    // The last norm of a residual branch begins small, as in timm (there 0): otherwise rounding errors double with every block.
+    // The last norm of a residual branch begins small, as in timm (there 0): otherwise rounding errors double
+    // with every block.
     const float factor = name.starts_with("layer") && name.ends_with("bn2.weight") ? 0.25F : 1.0F;
     for (size_t e = 0; e < count; ++e) values[e] = (0.5F + rng.uniform(0, e)) * factor;
     return values;

@@ -11,7 +11,8 @@ class CrossEntropy final : public Loss {
   struct Config {
     double label_smoothing = 0.1;
     void fields(config::Fields& f) {
-      f("LABEL_SMOOTHING", label_smoothing, "share of the target spread over all classes (training only)", {.min = 0, .max = 1});
+      f("LABEL_SMOOTHING", label_smoothing, "share of the target spread over all classes (training only)",
+        {.min = 0, .max = 1});
     }
   };
   explicit CrossEntropy(const Config& c) : args_{.label_smoothing = c.label_smoothing} {}

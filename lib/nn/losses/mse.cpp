@@ -13,7 +13,8 @@ class Mse final : public Loss {
   };
   explicit Mse(const Config&) {}
   Var operator()(const Var& output, const Tensor& target) const override {
-    return autograd::mse(output, target.rank() + 1 == output.value().rank() ? target.view(output.shape()) : target);
+    return autograd::mse(output,
+                         target.rank() + 1 == output.value().rank() ? target.view(output.shape()) : target);
   }
 };
 

@@ -20,13 +20,17 @@ Json number(double v) { return std::isfinite(v) ? Json(v) : Json(); }
 }  // namespace
 
 MetricsHook::MetricsHook(const RunDirectory& run, int64_t print_freq)
-    : file_(run.file("metrics.jsonl")), jsonl_(file_, std::ios::trunc), events_(run.file("tb")), print_freq_(print_freq) {
+    : file_(run.file("metrics.jsonl")),
+      jsonl_(file_, std::ios::trunc),
+      events_(run.file("tb")),
+      print_freq_(print_freq) {
   check(Exit::usage, jsonl_.good(), "cannot write {}", file_.string());
 }
 
 void MetricsHook::on_start(Trainer& trainer) {
   const Plan& plan = trainer.plan();
-  log::info("{} epochs of {} steps, {} samples a step", plan.epochs, plan.steps_per_epoch, plan.effective_batch);
+  log::info("{} epochs of {} steps, {} samples a step", plan.epochs, plan.steps_per_epoch,
+            plan.effective_batch);
 }
 
 void MetricsHook::on_step(Trainer&, const StepReport& report) {
@@ -36,7 +40,11 @@ void MetricsHook::on_step(Trainer&, const StepReport& report) {
 }
 
 void MetricsHook::flush(const StepReport& r) {
-  Json j{{"kind", "train"}, {"step", r.step}, {"epoch", r.epoch}, {"loss", number(window_.loss())}, {"lr", r.lr}};
+  Json j{{"kind", "train"},
+         {"step", r.step},
+         {"epoch", r.epoch},
+         {"loss", number(window_.loss())},
+         {"lr", r.lr}};
   j["samples_per_s"] = std::round(window_.samples_per_second() * 10) / 10;
   j["grad_norm"] = number(r.grad_norm);
   j["loss_scale"] = 1.0;
@@ -46,10 +54,14 @@ void MetricsHook::flush(const StepReport& r) {
   events_.scalar("train/lr", r.step, r.lr);
   events_.scalar("train/grad_norm", r.step, r.grad_norm);
   events_.scalar("train/samples_per_s", r.step, window_.samples_per_second());
-  const auto level = is_terminal(STDERR_FILENO) ? log::Level::debug : log::Level::info;  // a terminal has the progress bar
-  log::write(level, fmt::format("epoch {} step {}: loss {:.4f}, lr {:.3g}, grad norm {:.3f}, {:.0f} samples/s{}", r.epoch, r.step, window_.loss(), r.lr,
-              r.grad_norm, window_.samples_per_second(),
-              window_.data_share() > 0.1 ? fmt::format(", {:.0f} % of the time waiting for data", 100 * window_.data_share()) : ""));
+  const auto level =
+      is_terminal(STDERR_FILENO) ? log::Level::debug : log::Level::info;  // a terminal has the progress bar
+  log::write(level,
+             fmt::format("epoch {} step {}: loss {:.4f}, lr {:.3g}, grad norm {:.3f}, {:.0f} samples/s{}",
+                         r.epoch, r.step, window_.loss(), r.lr, r.grad_norm, window_.samples_per_second(),
+                         window_.data_share() > 0.1 ? fmt::format(", {:.0f} % of the time waiting for data",
+                                                                  100 * window_.data_share())
+                                                    : ""));
   window_ = {};
 }
 

@@ -49,7 +49,8 @@ void ProgressHook::on_step(Trainer&, const StepReport& r) {
 }
 
 void ProgressHook::on_evaluation(Trainer&, const Evaluation& e) {
-  if (!e.metrics.empty()) result_ = fmt::format("{} {:.4f}", e.metrics.front().first, e.metrics.front().second);
+  if (!e.metrics.empty())
+    result_ = fmt::format("{} {:.4f}", e.metrics.front().first, e.metrics.front().second);
 }
 
 void ProgressHook::on_finish(Trainer&) { erase(); }
@@ -70,11 +71,13 @@ void ProgressHook::redraw() {
 }
 
 std::string ProgressHook::text(int columns) const {
-  const double share = static_cast<double>(last_.step) / static_cast<double>(std::max<int64_t>(1, plan_.total_steps));
+  const double share =
+      static_cast<double>(last_.step) / static_cast<double>(std::max<int64_t>(1, plan_.total_steps));
   const double left = (now() - start_) / share * (1 - share);
-  const std::string head = fmt::format("epoch {:>{}}/{} ", last_.epoch + 1, std::to_string(plan_.epochs).size(), plan_.epochs);
-  std::string tail = fmt::format(" {:3.0f}%  {} img/s  {} left  loss {:.4f}", 100 * share, with_commas(static_cast<int64_t>(rate_)),
-                                 human_time(left), loss_);
+  const std::string head =
+      fmt::format("epoch {:>{}}/{} ", last_.epoch + 1, std::to_string(plan_.epochs).size(), plan_.epochs);
+  std::string tail = fmt::format(" {:3.0f}%  {} img/s  {} left  loss {:.4f}", 100 * share,
+                                 with_commas(static_cast<int64_t>(rate_)), human_time(left), loss_);
   if (!result_.empty()) tail += "  " + result_;
   const int room = columns - static_cast<int>(head.size() + tail.size()) - 1;
   if (room < 6) return (head + tail).substr(0, static_cast<size_t>(std::max(0, columns - 1)));

@@ -1,4 +1,5 @@
-// Keeps the best and the last weights: checkpoints/step-N/model.safetensors, pointed at by `best` and `latest`.
+// Keeps the best and the last weights: checkpoints/step-N/model.safetensors, pointed at by `best` and
+// `latest`.
 #pragma once
 
 #include <optional>
