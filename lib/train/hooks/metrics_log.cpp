@@ -33,10 +33,10 @@ void MetricsHook::on_start(Trainer& trainer) {
             plan.effective_batch);
 }
 
-void MetricsHook::on_step(Trainer&, const StepReport& report) {
+void MetricsHook::on_step(Trainer& trainer, const StepReport& report) {
   window_.add(report);
   last_ = report;
-  if (report.step % print_freq_ == 0) flush(report);
+  if (report.step % print_freq_ == 0 || report.step == trainer.plan().total_steps) flush(report);
 }
 
 void MetricsHook::flush(const StepReport& r) {
