@@ -25,6 +25,7 @@ struct ConfigSource {
 
 // Each adds its flags to `app`. `opts` are the words of --opts, taken off the command line before.
 Action add_train(CLI::App& app, const std::vector<std::string>& opts);
+Action add_config(CLI::App& app);
 Action add_devices(CLI::App& app);
 Action add_models(CLI::App& app);
 Action add_inspect(CLI::App& app, const std::vector<std::string>& opts);

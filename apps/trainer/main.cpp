@@ -48,6 +48,8 @@ int run(const std::vector<std::string>& words) {
   actions[models] = add_models(*models);
   CLI::App* inspect = subcommand("inspect", "tensors of a weights file; what would not fit a model");
   actions[inspect] = add_inspect(*inspect, arguments.opts);
+  CLI::App* keys = subcommand("config", "the tree of configuration keys");
+  actions[keys] = add_config(*keys);
   CLI::App* predict = subcommand("predict", "logits (and features) of a model for an input file");
   actions[predict] = add_predict(*predict, arguments.opts);
   app.require_subcommand(0, 1);

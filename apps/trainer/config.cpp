@@ -1,0 +1,71 @@
+// trainer config: the tree of keys itself.
+#include <cstdio>
+
+#include "apps/trainer/command.h"
+#include "lib/base/text.h"
+
+namespace trainer::app {
+namespace {
+
+struct Flags {
+  std::string glob = "*";
+};
+
+/// docs/config.md, whole: a table per group. A test keeps the file equal to this.
+std::string reference_page() {
+  const config::Config config = config::Config::defaults();
+  std::string text =
+      "# Configuration keys\n\n"
+      "Written by `trainer config docs`. A key can be set in a file, with `--opts KEY VALUE`, or by its "
+      "flag; "
+      "`trainer --explain KEY` shows one with its value and what set it. Keys marked *pending* are known, so "
+      "that files which "
+      "set them are understood, but their feature is not built: another value than the default is refused.\n";
+  std::string group = "?";
+  for (const std::string& key : config.keys()) {
+    const auto dot = key.rfind('.');
+    const std::string parent = dot == key.npos ? "" : key.substr(0, dot);
+    if (parent != group) {
+      group = parent;
+      text += fmt::format("\n## {}\n\n| key | default | type | meaning |\n|---|---|---|---|\n",
+                          group.empty() ? "Root" : group);
+    }
+    const config::Explanation e = config.explanation(key);
+    std::string type = e.type;
+    if (!e.range.empty()) type += ", " + e.range;
+    if (!e.unit.empty()) type += ", " + e.unit;
+    text += fmt::format("| {} | `{}` | {} | {}{} |\n", key, e.fallback.repr(), type,
+                        e.unsupported ? "*pending*: " : "", e.help);
+  }
+  return text;
+}
+
+int print_keys(const std::string& glob) {
+  const config::Config config = config::Config::defaults();
+  int count = 0;
+  for (const std::string& key : config.keys()) {
+    if (!glob_match(glob, key)) continue;
+    const config::Explanation e = config.explanation(key);
+    fmt::print("{:<36} {:<24} {}\n", key, e.fallback.repr(), e.help);
+    ++count;
+  }
+  check(Exit::usage, count > 0, "no key matches '{}'{}", glob, did_you_mean(glob, config.keys()));
+  return 0;
+}
+
+}  // namespace
+
+Action add_config(CLI::App& app) {
+  auto flags = std::make_shared<Flags>();
+  CLI::App* docs = app.add_subcommand("docs", "the reference page of all keys (Markdown)");
+  CLI::App* keys = app.add_subcommand("keys", "keys, their defaults and meaning");
+  keys->add_option("GLOB", flags->glob, "pattern of keys, as 'TRAIN.*'");
+  app.require_subcommand(1);
+  return [flags, docs] {
+    if (!docs->parsed()) return print_keys(flags->glob);
+    std::fputs(reference_page().c_str(), stdout);
+    return 0;
+  };
+}
+
+}  // namespace trainer::app
