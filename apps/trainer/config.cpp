@@ -1,5 +1,6 @@
 // trainer config: the tree of keys itself.
 #include <cstdio>
+#include <map>
 
 #include "apps/trainer/command.h"
 #include "lib/base/text.h"
@@ -21,21 +22,22 @@ std::string reference_page() {
       "`trainer --explain KEY` shows one with its value and what set it. Keys marked *pending* are known, so "
       "that files which "
       "set them are understood, but their feature is not built: another value than the default is refused.\n";
-  std::string group = "?";
+  std::map<std::string, std::vector<std::string>> groups;
   for (const std::string& key : config.keys()) {
     const auto dot = key.rfind('.');
-    const std::string parent = dot == key.npos ? "" : key.substr(0, dot);
-    if (parent != group) {
-      group = parent;
-      text += fmt::format("\n## {}\n\n| key | default | type | meaning |\n|---|---|---|---|\n",
-                          group.empty() ? "Root" : group);
+    groups[dot == key.npos ? "" : key.substr(0, dot)].push_back(key);
+  }
+  for (const auto& [group, keys] : groups) {
+    text += fmt::format("\n## {}\n\n| key | default | type | meaning |\n|---|---|---|---|\n",
+                        group.empty() ? "Root" : group);
+    for (const std::string& key : keys) {
+      const config::Explanation e = config.explanation(key);
+      std::string type = e.type;
+      if (!e.range.empty()) type += ", " + e.range;
+      if (!e.unit.empty()) type += ", " + e.unit;
+      text += fmt::format("| {} | `{}` | {} | {}{} |\n", key, e.fallback.repr(), type,
+                          e.unsupported ? "*pending*: " : "", e.help);
     }
-    const config::Explanation e = config.explanation(key);
-    std::string type = e.type;
-    if (!e.range.empty()) type += ", " + e.range;
-    if (!e.unit.empty()) type += ", " + e.unit;
-    text += fmt::format("| {} | `{}` | {} | {}{} |\n", key, e.fallback.repr(), type,
-                        e.unsupported ? "*pending*: " : "", e.help);
   }
   return text;
 }
