@@ -40,14 +40,18 @@ uint64_t Rng::below(uint64_t bound, uint64_t index, uint64_t element) const {
   return static_cast<uint64_t>(uint128{x} * bound >> 64);
 }
 
+std::pair<double, double> box_muller(uint32_t a, uint32_t b) {
+  const double u = (a + 1.0) * 0x1.0p-32;  // (0, 1]: the logarithm is finite
+  const double radius = std::sqrt(-2.0 * std::log(u));
+  const double angle = 2.0 * 3.14159265358979323846 * (b * 0x1.0p-32);
+  return {radius * std::cos(angle), radius * std::sin(angle)};
+}
+
 float Rng::normal(uint64_t index, uint64_t element) const {
   const auto words = block(index, element / 4);
   const auto pair = (element % 4) / 2 * 2;
-  const double u1 = (words[pair] + 1.0) * 0x1.0p-32;  // (0, 1]: the logarithm is finite
-  const double u2 = words[pair + 1] * 0x1.0p-32;
-  const double radius = std::sqrt(-2.0 * std::log(u1));
-  const double angle = 2.0 * 3.14159265358979323846 * u2;
-  return static_cast<float>(radius * (element % 2 == 0 ? std::cos(angle) : std::sin(angle)));
+  const auto [first, second] = box_muller(words[pair], words[pair + 1]);
+  return static_cast<float>(element % 2 == 0 ? first : second);
 }
 
 std::vector<int64_t> Rng::permutation(int64_t n) const {

@@ -11,6 +11,7 @@
 #include <array>
 #include <cstdint>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace trainer {
@@ -27,6 +28,12 @@ constexpr std::array<uint32_t, 4> philox4x32(std::array<uint32_t, 4> counter, st
   }
   return counter;
 }
+
+/// The upper 24 bits of a word as a number in [0, 1): exact in f32.
+constexpr float unit_float(uint32_t word) { return static_cast<float>(word >> 8) * 0x1.0p-24F; }
+
+/// Two independent standard normal values from two words (Box and Muller, 1958).
+std::pair<double, double> box_muller(uint32_t a, uint32_t b);
 
 class Rng {
  public:
@@ -52,9 +59,7 @@ class Rng {
   /// Word `element` of sequence `index`: word element % 4 of block element / 4.
   uint32_t bits(uint64_t index, uint64_t element) const { return block(index, element / 4)[element % 4]; }
   /// Uniform in [0, 1) with 24 bits.
-  float uniform(uint64_t index, uint64_t element) const {
-    return static_cast<float>(bits(index, element) >> 8) * 0x1.0p-24F;
-  }
+  float uniform(uint64_t index, uint64_t element) const { return unit_float(bits(index, element)); }
   /// Uniform in [0, bound) without bias that matters (64-bit multiply-shift); bound > 0.
   uint64_t below(uint64_t bound, uint64_t index, uint64_t element) const;
   /// Standard normal (Box-Muller on two 32-bit words; elements 2k and 2k+1 share their words).

@@ -1,6 +1,9 @@
 #include "lib/nn/init.h"
 
+#include <algorithm>
+#include <array>
 #include <cmath>
+#include <span>
 
 namespace trainer::nn {
 namespace {
@@ -19,26 +22,40 @@ double truncated(double u, double std) {
   return x * std::sqrt(2.0);
 }
 
-template <class T>
-void fill_values(T* p, int64_t n, const Init& init, const Rng& rng) {
-  for (int64_t i = 0; i < n; ++i) {
-    const auto e = static_cast<uint64_t>(i);
-    double v = 0;
+/// Four values from one block of random words: what Rng::uniform, normal and bits give for elements 4k to 4k
+/// + 3.
+std::array<double, 4> draw(const Init& init, const std::array<uint32_t, 4>& words) {
+  std::array<double, 4> v{};
+  for (size_t i = 0; i < 4; ++i) {
     switch (init.kind) {
       case Init::Kind::constant:
-        v = init.scale;
+        v[i] = init.scale;
         break;
       case Init::Kind::normal:
-        v = init.scale * rng.normal(0, e);
+        if (i % 2 == 0) {
+          const auto [a, b] = box_muller(words[i], words[i + 1]);
+          v[i] = init.scale * a;
+          v[i + 1] = init.scale * b;
+        }
         break;
       case Init::Kind::truncated_normal:
-        v = init.scale * truncated((rng.bits(0, e) + 0.5) * 0x1.0p-32, init.scale);
+        v[i] = init.scale * truncated((words[i] + 0.5) * 0x1.0p-32, init.scale);
         break;
       case Init::Kind::uniform:
-        v = init.scale * (2.0 * rng.uniform(0, e) - 1.0);
+        v[i] = init.scale * (2.0 * unit_float(words[i]) - 1.0);
         break;
     }
-    p[i] = static_cast<T>(v);
+  }
+  return v;
+}
+
+template <class T>
+void fill_values(std::span<T> values, const Init& init, const Rng& rng) {
+  for (size_t i = 0; i < values.size(); i += 4) {
+    const auto four =
+        draw(init, init.kind == Init::Kind::constant ? std::array<uint32_t, 4>{} : rng.block(0, i / 4));
+    const size_t n = std::min<size_t>(4, values.size() - i);
+    for (size_t k = 0; k < n; ++k) values[i + k] = static_cast<T>(four[k]);
   }
 }
 
@@ -49,9 +66,9 @@ Init Init::fan_in_uniform(double fan_in) { return uniform(1.0 / std::sqrt(fan_in
 
 void fill(Tensor& t, const Init& init, const Rng& rng) {
   if (t.dtype() == DType::f64) {
-    fill_values(t.data<double>(), t.numel(), init, rng);
+    fill_values(t.span<double>(), init, rng);
   } else {
-    fill_values(t.data<float>(), t.numel(), init, rng);
+    fill_values(t.span<float>(), init, rng);
   }
 }
 
