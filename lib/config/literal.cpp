@@ -128,7 +128,7 @@ class Parser {
       return digits(text, base) && !is_word(peek()) ? integer(text, base) : std::nullopt;
     }
     const bool whole_part = is_digit(peek());
-    if (whole_part && !digits(text, 10)) return std::nullopt;
+    if (whole_part ? !digits(text, 10) : peek() != '.') return std::nullopt;
     bool real = false;
     if (peek() == '.') {
       real = true;

@@ -25,8 +25,27 @@ TEST_CASE("numbers are Python's") {
   CHECK(parse_literal("9223372036854775807") == Value(INT64_MAX));
   CHECK(parse_literal("-9223372036854775808") == Value(INT64_MIN));
   CHECK(parse_literal("10 # ten") == Value(10));
-  for (const char* text : {"010", "1__0", "_1", "1_", "0x", "1e", "1.2.3", "10px", "2j", "--1", ".", "-",
-                           "nan", "inf", "1 2", "9223372036854775808", "0xg", "1e_5"}) {
+  for (const char* text : {"010",
+                           "1__0",
+                           "_1",
+                           "1_",
+                           "0x",
+                           "1e",
+                           "1.2.3",
+                           "10px",
+                           "2j",
+                           "--1",
+                           "+",
+                           "-e5",
+                           "-abc",
+                           ".",
+                           "-",
+                           "nan",
+                           "inf",
+                           "1 2",
+                           "9223372036854775808",
+                           "0xg",
+                           "1e_5"}) {
     INFO(text);
     CHECK_FALSE(parse_literal(text));
   }
