@@ -128,7 +128,9 @@ Tensor Tensor::to(DType dtype) const {
 }
 
 void Tensor::copy_from(const Tensor& from) {
-  if (shape_ != from.shape_ || dtype_ != from.dtype_) fail(Exit::internal, "copy_from: {} into {}", describe(from), describe(*this));
+  if (shape_ != from.shape_ || dtype_ != from.dtype_) {
+    fail(Exit::internal, "copy_from: {} into {}", describe(from), describe(*this));
+  }
   copy_bytes(raw(), device(), from.raw(), from.device(), bytes());
 }
 
