@@ -13,10 +13,8 @@ Var batch_norm(const Var& x, const Var& gamma, const Var& beta, const Var& resid
       y, {&x, &gamma, &beta, &residual},
       [x = x.value(), mask, moments, gamma = gamma.value(), args, constant_moments](Grads& g) {
         // The sums are the gradients of gamma and beta, and dx needs them even where those are frozen.
-        Tensor dgamma =
-            g.wants(kGamma) ? g[kGamma] : Tensor::empty(gamma.shape(), gamma.dtype(), gamma.device());
-        Tensor dbeta =
-            g.wants(kBeta) ? g[kBeta] : Tensor::empty(gamma.shape(), gamma.dtype(), gamma.device());
+        Tensor& dgamma = g.or_scratch(kGamma, gamma);
+        Tensor& dbeta = g.or_scratch(kBeta, gamma);
         ops::batch_norm_backward_reduce(g.dy(), x, mask, moments, args, dgamma, dbeta);
         if (!g.wants(kX) && !g.wants(kResidual)) return;
         const auto count = static_cast<double>(x.shape().rows());

@@ -102,6 +102,12 @@ Tensor& Grads::operator[](int input) {
   return slot;
 }
 
+Tensor& Grads::or_scratch(int input, const Tensor& like) {
+  Tensor& slot = (*this)[input];
+  if (!slot.defined()) slot = Tensor::empty(like.shape(), like.dtype(), like.device());
+  return slot;
+}
+
 void Grads::pass(int input, Tensor gradient) {
   if (wants(input)) slot_[input] = std::move(gradient);
 }

@@ -134,6 +134,8 @@ class Grads {
   /// Where the gradient of an input goes: a tensor of the input's shape, to be written whole (for a
   /// parameter's first gradient of a step this is the gradient arena itself). Undefined if nobody wants it.
   Tensor& operator[](int input);
+  /// The same, but always memory, like that tensor's: for what a kernel computes whether or not it is wanted.
+  Tensor& or_scratch(int input, const Tensor& like);
   /// Hands over a tensor that already is the gradient of an input; it may be shared.
   void pass(int input, Tensor gradient);
 

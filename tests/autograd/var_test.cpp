@@ -77,6 +77,12 @@ TEST_CASE("nothing is computed for inputs that need no gradient") {
   CHECK_THROWS_AS(x.grad(), Error);
 }
 
+TEST_CASE("a bias is trained although its weight is frozen") {
+  const Var x(values({1, 2}, {1, 2})), w(values({1, 1}, {1, 2})), b(values({0}, {1}), true);
+  half_square(autograd::linear(x, w, b)).backward(seed(1));
+  CHECK(list(b.grad()) == std::vector<float>{6});
+}
+
 TEST_CASE("NoGrad records nothing and nests") {
   const Var x(values({1}, {1}), true);
   {
