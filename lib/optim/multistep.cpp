@@ -25,10 +25,12 @@ class MultiStep final : public Schedule {
     check(Exit::usage, std::is_sorted(milestones_.begin(), milestones_.end()),
           "TRAIN.LR_SCHEDULER.MULTISTEPS is not ascending");
     for (int64_t& milestone : milestones_) milestone *= h.steps_per_epoch;
-    check(Exit::usage, milestones_.empty() || h.warmup_steps <= milestones_.front(),
-          "TRAIN.LR_SCHEDULER.MULTISTEPS: the decay at epoch {} comes before the end of the warm-up "
-          "(TRAIN.WARMUP_EPOCHS)",
-          config.multisteps.front());
+    if (!milestones_.empty()) {  // the arguments of check() are evaluated either way
+      check(Exit::usage, h.warmup_steps <= milestones_.front(),
+            "TRAIN.LR_SCHEDULER.MULTISTEPS: the decay at epoch {} comes before the end of the warm-up "
+            "(TRAIN.WARMUP_EPOCHS)",
+            config.multisteps.front());
+    }
   }
 
  protected:
