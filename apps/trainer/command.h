@@ -23,6 +23,9 @@ struct ConfigSource {
   config::Config merge() const;
 };
 
+/// Adds --cfg and (for the help text: take_opts has taken the words away) --opts.
+void add_source(CLI::App&, ConfigSource&, const std::vector<std::string>& opts, const char* cfg_help);
+
 // Each adds its flags to `app`. `opts` are the words of --opts, taken off the command line before.
 Action add_train(CLI::App& app, const std::vector<std::string>& opts);
 Action add_config(CLI::App& app);

@@ -59,9 +59,12 @@ int print_keys(const std::string& glob) {
 
 Action add_config(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
+  app.footer(R"(Examples:
+  trainer config keys 'TRAIN.*'
+  trainer config docs > docs/config.md)");
   CLI::App* docs = app.add_subcommand("docs", "the reference page of all keys (Markdown)");
   CLI::App* keys = app.add_subcommand("keys", "keys, their defaults and meaning");
-  keys->add_option("GLOB", flags->glob, "pattern of keys, as 'TRAIN.*'");
+  keys->add_option("GLOB", flags->glob, "pattern of keys, as 'TRAIN.*'")->type_name("");
   app.require_subcommand(1);
   return [flags, docs] {
     if (!docs->parsed()) return print_keys(flags->glob);

@@ -15,6 +15,15 @@ config::Config ConfigSource::merge() const {
   return config;
 }
 
+void add_source(CLI::App& app, ConfigSource& source, const std::vector<std::string>& opts,
+                const char* cfg_help) {
+  source.opts = opts;
+  app.add_option("--cfg", source.cfg, cfg_help)->type_name("FILE");
+  app.add_flag_callback(
+         "--opts", [] {}, "overrides of keys, as DATA.BATCH_SIZE 64 or DATA.BATCH_SIZE=64")
+      ->type_name("KEY VALUE ...");
+}
+
 std::string explain(const config::Config& config, const std::string& key) {
   const config::Explanation e = config.explanation(key);
   std::string text = fmt::format("{} = {}\n  type     {}\n", e.key, e.history.back().value.repr(), e.type);

@@ -153,12 +153,15 @@ Action add_devices(CLI::App& app) {
   app.add_option("-l", flags->every, "again every so many seconds, until interrupted")
       ->check(CLI::PositiveNumber)
       ->type_name("SECONDS");
-  app.add_option("--query", flags->query, "fields, separated by commas")->type_name("FIELDS");
-  app.add_option("--format", flags->format, "table, csv, csv,noheader or json")
+  app.add_option("--query", flags->query, "only these fields, separated by commas")->type_name("FIELDS");
+  app.add_option("--format", flags->format, "table (default), csv, csv,noheader or json")
       ->check(CLI::IsMember({"table", "csv", "csv,noheader", "json"}))
       ->type_name("FORMAT");
   app.add_option("-i", flags->index, "only this device")->type_name("INDEX");
   app.add_flag("--measure", flags->measure, "also measure arithmetic and memory");
+  app.footer(R"(Examples:
+  trainer devices
+  trainer devices --query name,memory.available --format csv,noheader -l 5)");
   return [flags] { return list(*flags); };
 }
 

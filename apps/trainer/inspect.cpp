@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/trainer/command.h"
+#include "apps/trainer/train_modes.h"
 #include "lib/base/text.h"
 #include "lib/checkpoint/weights.h"
 #include "lib/io/safetensors.h"
@@ -47,10 +48,8 @@ int inspect(const Flags& flags) {
   std::vector<std::string> problems;
   if (!flags.against.empty()) {
     const config::Config config = flags.source.merge();
-    const auto side = config.get<int64_t>("DATA.IMG_SIZE");
-    const std::string channels = config.get<std::string>("MODEL.IN_CHANS");
     const auto model = nn::models().make(flags.against, config.group("MODEL"),
-                                         {side, side, channels == "auto" ? 3 : std::stoll(channels)});
+                                         sample_spec(config, train::Settings(config)).input);
     problems = checkpoint::mismatches(*model, flags.file);
   }
   if (flags.json) {
@@ -73,13 +72,15 @@ int inspect(const Flags& flags) {
 
 Action add_inspect(CLI::App& app, const std::vector<std::string>& opts) {
   auto flags = std::make_shared<Flags>();
-  flags->source.opts = opts;
-  app.add_option("FILE", flags->file, "a .safetensors file")->required();
+  app.add_option("FILE", flags->file, "a .safetensors file")->required()->type_name("");
   app.add_option("--against", flags->against,
-                 "a model's name: lists what would not fit (exit code 4 if anything)");
-  app.add_option("--cfg", flags->source.cfg, "configuration of that model (classes, channels, stem)")
-      ->type_name("FILE");
+                 "a model's name: lists what would not fit (exit code 4 if anything)")
+      ->type_name("MODEL");
+  add_source(app, flags->source, opts, "configuration of that model (classes, channels, stem)");
   app.add_flag("--json", flags->json, "for programs");
+  app.footer(R"(Examples:
+  trainer inspect model.safetensors
+  trainer inspect model.safetensors --against resnet50 --opts MODEL.NUM_CLASSES 10)");
   return [flags] { return inspect(*flags); };
 }
 

@@ -31,11 +31,23 @@ std::vector<std::string> known_words(const CLI::App& app) {
   return words;
 }
 
+/// Type names as we give them, without the validators that CLI11 appends.
+class HelpFormatter final : public CLI::Formatter {
+ public:
+  std::string make_option_opts(const CLI::Option* option) const override {
+    const std::string type = option->get_type_name();
+    std::string text = type.empty() ? "" : " " + type.substr(0, type.find(':'));
+    if (option->get_required()) text += " (required)";
+    return text;
+  }
+};
+
 int run(const std::vector<std::string>& words) {
   const Arguments arguments = take_opts(words);
 
   CLI::App app("Trains vision models, configured by YAML.", "trainer");
   app.footer(examples);
+  app.formatter(std::make_shared<HelpFormatter>());
   app.set_version_flag("--version", version_text, "version, compiler, libraries, devices");
   app.set_help_flag("-h,--help", "this help");
   app.option_defaults()->always_capture_default(false);
@@ -63,6 +75,7 @@ int run(const std::vector<std::string>& words) {
     const CLI::App* used = app.get_subcommands().empty() ? &app : app.get_subcommands().front();
     std::string text;
     for (const std::string& word : app.remaining(true)) {
+      if (!text.empty() && !word.starts_with("-")) continue;  // an unknown flag's value
       text += fmt::format("{}unknown argument {}{}", text.empty() ? "" : "\n", word,
                           did_you_mean(word, known_words(*used)));
     }

@@ -61,10 +61,17 @@ int list(const Flags& flags) {
 
 Action add_models(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
-  app.add_option("GLOB", flags->glob, "pattern of names, as 'resnet*'");
-  app.add_option("--img-size", flags->size, "pixels a side (default 224)")->check(CLI::Range(8, 4096));
-  app.add_option("--in-chans", flags->channels, "input channels (default 3)")->check(CLI::Range(1, 4096));
+  app.add_option("GLOB", flags->glob, "pattern of names, as 'resnet*'")->type_name("");
+  app.add_option("--img-size", flags->size, "pixels a side (default 224)")
+      ->check(CLI::Range(8, 4096))
+      ->type_name("N");
+  app.add_option("--in-chans", flags->channels, "input channels (default 3)")
+      ->check(CLI::Range(1, 4096))
+      ->type_name("N");
   app.add_flag("--json", flags->json, "for programs");
+  app.footer(R"(Examples:
+  trainer models
+  trainer models 'resnet*' --img-size 32 --json)");
   return [flags] { return list(*flags); };
 }
 

@@ -90,8 +90,7 @@ int predict(Flags& flags) {
 
 Action add_predict(CLI::App& app, const std::vector<std::string>& opts) {
   auto flags = std::make_shared<Flags>();
-  flags->source.opts = opts;
-  app.add_option("--cfg", flags->source.cfg, "configuration of the model")->type_name("FILE");
+  add_source(app, flags->source, opts, "configuration of the model");
   app.add_option("--model", flags->model, "a registered model, instead of --cfg")->type_name("NAME");
   app.add_option("--weights", flags->weights, "model.safetensors; without it the model is as initialised")
       ->type_name("FILE");
@@ -100,6 +99,9 @@ Action add_predict(CLI::App& app, const std::vector<std::string>& opts) {
       ->type_name("FILE");
   app.add_option("--output", flags->output, "safetensors: logits [N, K]")->required()->type_name("FILE");
   app.add_flag("--features", flags->features, "also the stages' outputs, features.0 ..., in NCHW");
+  app.footer(R"(Examples:
+  trainer predict --cfg exp.yaml --weights model.safetensors --input x.safetensors --output y.safetensors
+  trainer predict --model resnet50 --weights resnet50.safetensors --input x.safetensors --output y.safetensors)");
   return [flags] { return predict(*flags); };
 }
 

@@ -56,16 +56,6 @@ class Stopwatch final : public train::Hook {
   double total_ = 0;
 };
 
-/// What samples look like: as the dataset says where it can be had without files, else images of IMG_SIZE.
-data::Spec sample_spec(const config::Config& config, const train::Settings& s) {
-  if (data::datasets().has(s.data.dataset) &&
-      (s.data.dataset != "tensors" || !config.get<std::string>("DATA.DATA_PATH").empty())) {
-    return train::build_dataset(config, s, data::Split::train)->spec();
-  }
-  const auto side = config.get<int64_t>("DATA.IMG_SIZE");
-  return {.input = {side, side, s.model.in_chans.value_or(3)}};
-}
-
 void print(double step_seconds, int64_t samples) {
   nlohmann::ordered_json j;
   j["samples_per_s"] = std::round(static_cast<double>(samples) / step_seconds * 100) / 100;

@@ -23,7 +23,7 @@ using train::Settings;
 
 struct Flags {
   ConfigSource source;
-  std::string explain, throughput, resume;
+  std::string explain, throughput;
   bool eval = false, dry_run = false, dump_config = false;
 };
 
@@ -37,14 +37,16 @@ int train(const config::Config& config, const Settings& settings, Device device)
                            device);
   train::Trainer& trainer = *training.trainer;
   const train::Plan& plan = trainer.plan();
+  const auto validation = train::build_dataset(config, settings, data::Split::val);
 
   train::RunDirectory run(train::run_path(settings));
   if (run.used()) {
     const auto done = run.latest_step();
     check(Exit::usage, done && *done >= plan.total_steps,
-          "{} holds a run that did not finish; resuming is not available yet: choose another --tag or "
-          "--output, or remove it",
-          run.path().string());
+          "{} holds a run that {}, and resuming is not available yet: choose another --tag or --output, or "
+          "remove it",
+          run.path().string(),
+          done ? fmt::format("ended after {} of {} steps", *done, plan.total_steps) : "did not finish");
     log::info("{} is finished ({} steps): nothing to do. Another --tag or --output makes a new run",
               run.path().string(), *done);
     return 0;
@@ -53,7 +55,6 @@ int train(const config::Config& config, const Settings& settings, Device device)
   run.describe(config.dump(), derived_values(settings, plan, device));
   announce(settings, training, device, run.path().string());
 
-  auto validation = train::build_dataset(config, settings, data::Split::val);
   trainer.add(std::make_unique<train::ProgressHook>());
   if (validation->size() > 0) {
     trainer.add(
@@ -67,7 +68,9 @@ int train(const config::Config& config, const Settings& settings, Device device)
   trainer.run();
 
   for (const std::string& key : config.unread()) log::warn("{} was set, but nothing read it", key);
-  log::info("{} in {}", summary(trainer), human_time(now() - start));
+  const double seconds = now() - start;
+  log::info("{} in {}", summary(trainer),
+            seconds < 60 ? fmt::format("{:.1f} s", seconds) : human_time(seconds));
   log::info("run directory: {}", run.path().string());
   return 0;
 }
@@ -105,17 +108,57 @@ int run(const Flags& flags) {
   return train(config, settings, device);
 }
 
+/// Flags that stand for a key, Swin's among them. One that is not given changes nothing.
+void add_key_flags(CLI::App& app, ConfigSource& source) {
+  struct KeyFlag {
+    const char *flag, *key, *help, *type;
+  };
+  static constexpr KeyFlag with_value[] = {
+      {"--output", "OUTPUT", "where runs are kept (output)", "DIR"},
+      {"--tag", "TAG", "name of this run (default)", "NAME"},
+      {"--batch-size", "DATA.BATCH_SIZE", "batch size per process", "N"},
+      {"--data-path", "DATA.DATA_PATH", "the data's file or folder", "PATH"},
+      {"--pretrained", "MODEL.PRETRAINED", "weights to start from", "FILE"},
+      {"--accumulation-steps", "TRAIN.ACCUMULATION_STEPS", "micro-batches per optimizer step", "N"},
+      {"--optim", "TRAIN.OPTIMIZER.NAME", "optimizer", "NAME"},
+      {"--amp-opt-level", "AMP_OPT_LEVEL", "Apex' level: O0 to O3", "LEVEL"},
+      {"--cache-mode", "DATA.CACHE_MODE", "what of a zip file is kept in memory: no, part or full", "MODE"},
+      {"--local-rank", "LOCAL_RANK", "index of this process; the environment's LOCAL_RANK wins", "N"},
+  };
+  for (const KeyFlag& f : with_value) {
+    app.add_option_function<std::string>(
+           f.flag,
+           [&source, f](const std::string& value) {
+             source.flags.push_back({f.flag, f.key, value});
+           },
+           f.help)
+        ->type_name(f.type);
+  }
+  static constexpr KeyFlag switches[] = {
+      {"--disable-amp", "AMP_ENABLE", "no mixed precision", "False"},
+      {"--use-checkpoint", "TRAIN.USE_CHECKPOINT", "recompute activations to save memory", "True"},
+      {"--zip", "DATA.ZIP_MODE", "images lie in a zip file", "True"},
+      {"--fused-window-process", "FUSED_WINDOW_PROCESS", "fused window partition: the same numbers", "True"},
+      {"--fused-layernorm", "FUSED_LAYERNORM", "fused layer normalisation: the same numbers", "True"},
+  };
+  for (const KeyFlag& f : switches) {
+    app.add_flag_callback(
+        f.flag,
+        [&source, f] {
+          source.flags.push_back({f.flag, f.key, f.type});
+        },
+        f.help);
+  }
+}
+
 }  // namespace
 
 Action add_train(CLI::App& app, const std::vector<std::string>& opts) {
   auto flags = std::make_shared<Flags>();
-  flags->source.opts = opts;
-  app.add_option("--cfg", flags->source.cfg, "configuration (YAML)")->type_name("FILE");
-  app.add_flag_callback(
-         "--opts", [] {}, "KEY VALUE ...: override keys of the configuration")
-      ->type_name("KEY VALUE ...");
+  add_source(app, flags->source, opts, "configuration (YAML)");
   app.add_flag("--eval", flags->eval, "evaluate only");
-  app.add_option("--throughput", flags->throughput, "measure and stop: train (default) or eval")
+  app.add_option("--throughput", flags->throughput,
+                 "measure speed on one synthetic batch and stop; train if left out")
       ->expected(0, 1)
       ->default_str("train")
       ->check(CLI::IsMember({"train", "eval"}))
@@ -125,28 +168,7 @@ Action add_train(CLI::App& app, const std::vector<std::string>& opts) {
   app.add_option("--explain", flags->explain, "print a key's value, type, meaning, and what set it")
       ->type_name("KEY");
 
-  // Flags that stand for a key, Swin's among them. One that is not given changes nothing.
-  struct KeyFlag {
-    const char *flag, *key, *help, *type;
-  };
-  static constexpr KeyFlag key_flags[] = {
-      {"--output", "OUTPUT", "where runs are kept", "DIR"},
-      {"--tag", "TAG", "name of this run", "NAME"},
-      {"--batch-size", "DATA.BATCH_SIZE", "batch size per process", "N"},
-      {"--data-path", "DATA.DATA_PATH", "the data's file or folder", "PATH"},
-      {"--pretrained", "MODEL.PRETRAINED", "weights to start from", "FILE"},
-      {"--accumulation-steps", "TRAIN.ACCUMULATION_STEPS", "micro-batches per optimizer step", "N"},
-      {"--optim", "TRAIN.OPTIMIZER.NAME", "optimizer", "NAME"},
-  };
-  for (const KeyFlag& f : key_flags) {
-    app.add_option_function<std::string>(
-           f.flag,
-           [flags, f](const std::string& value) {
-             flags->source.flags.push_back({f.flag, f.key, value});
-           },
-           f.help)
-        ->type_name(f.type);
-  }
+  add_key_flags(app, flags->source);
   return [flags] { return run(*flags); };
 }
 

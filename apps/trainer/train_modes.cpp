@@ -9,6 +9,18 @@
 
 namespace trainer::app {
 
+data::Spec sample_spec(const config::Config& config, const train::Settings& s) {
+  if (data::datasets().has(s.data.dataset) &&
+      (s.data.dataset != "tensors" || !config.get<std::string>("DATA.DATA_PATH").empty())) {
+    // Without the number of classes: labels do not matter here.
+    return data::datasets()
+        .make(s.data.dataset, config.group("DATA"), data::Request{.channels = s.model.in_chans.value_or(0)})
+        ->spec();
+  }
+  const auto side = config.get<int64_t>("DATA.IMG_SIZE");
+  return {.input = {side, side, s.model.in_chans.value_or(3)}};
+}
+
 train::Metrics build_metrics(const config::Config& config, const data::Spec& spec) {
   const std::vector<std::string> names = spec.is_classification() ? std::vector<std::string>{"acc1", "acc5"}
                                                                   : std::vector<std::string>{"mse", "mae"};
@@ -37,7 +49,9 @@ void announce(const train::Settings& s, const train::Training& t, Device device,
   const train::Plan& plan = t.trainer->plan();
   log::info("{}: {} parameters, {} on {}{}", s.model.name, with_commas(t.parameters->count()),
             s.train.optimizer, device.str(),
-            device.kind == Device::Kind::cpu ? fmt::format(" ({} threads)", cpu::threads()) : "");
+            device.kind == Device::Kind::cpu
+                ? fmt::format(" ({} thread{})", cpu::threads(), cpu::threads() == 1 ? "" : "s")
+                : "");
   log::info("{}: {} samples; effective batch {}, learning rate {:.4g}", s.data.dataset,
             with_commas(t.loader->dataset().size()), plan.effective_batch,
             train::scaled_rates(s.train, plan.effective_batch).base);

@@ -17,6 +17,9 @@ int dry_run(const config::Config&, const train::Settings&, Device);
 /// {"samples_per_s":..,"step_ms":..,"peak_bytes":..}.
 int throughput(const config::Config&, const train::Settings&, Device, bool evaluation);
 
+/// What samples look like: as the dataset says where it can be had without files, else images of IMG_SIZE.
+data::Spec sample_spec(const config::Config&, const train::Settings&);
+
 /// What is evaluated for such data: acc1 and acc5, or mse and mae.
 train::Metrics build_metrics(const config::Config&, const data::Spec&);
 

@@ -23,6 +23,9 @@ class Metric {
   /// Over everything added so far; NaN before the first sample.
   virtual double value() const = 0;
 
+  /// Which of two values is the better one: errors are better when they are lower.
+  virtual bool higher_is_better() const { return true; }
+
   /// All that has been collected, as sums: added element by element over the ranks they are those of the
   /// whole set. Counts are whole numbers, which f64 adds exactly up to 2^53, in any order.
   std::span<double> sums() { return sums_; }

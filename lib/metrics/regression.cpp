@@ -33,6 +33,7 @@ class MeanError final : public Metric {
     const double mean = sums_[0] / sums_[1];
     return kind_ == Kind::root_squared ? std::sqrt(mean) : mean;
   }
+  bool higher_is_better() const override { return false; }
 
  private:
   Kind kind_;

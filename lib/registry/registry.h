@@ -44,8 +44,7 @@ class Registry {
   /// if there is no such name.
   std::unique_ptr<Base> make(std::string_view name, const config::Node& group, Args... args) const {
     const auto entry = entries_.find(name);
-    if (entry == entries_.end())
-      fail(Exit::usage, "unknown {} '{}'{}", kind_, name, did_you_mean(name, names()));
+    if (entry == entries_.end()) fail(Exit::usage, "unknown {} '{}'{}", kind_, name, suggestion(name));
     return entry->second(group, std::forward<Args>(args)...);
   }
 
@@ -57,6 +56,14 @@ class Registry {
   const std::string& group() const { return group_; }
 
  private:
+  /// Near names; all of them where none is near.
+  std::string suggestion(std::string_view word) const {
+    std::string text = did_you_mean(word, names());
+    if (!text.empty()) return text;
+    for (const std::string& name : names()) text += (text.empty() ? " (known: " : ", ") + name;
+    return text.empty() ? text : text + ")";
+  }
+
   using Make = std::function<std::unique_ptr<Base>(const config::Node&, Args...)>;
   std::string kind_, group_;
   std::map<std::string, Make, std::less<>> entries_;

@@ -24,7 +24,12 @@ Evaluation evaluate(nn::Model& model, nn::Context& context, const nn::Loss& loss
   context.training = was_training;
 
   Evaluation result{.samples = mean_loss.samples(), .loss = mean_loss.value()};
+  result.score = -result.loss;
   for (const auto& [name, metric] : metrics) result.metrics.emplace_back(name, metric->value());
+  if (!metrics.empty()) {
+    const double first = metrics.front().second->value();
+    result.score = metrics.front().second->higher_is_better() ? first : -first;
+  }
   return result;
 }
 

@@ -34,8 +34,9 @@ struct Evaluation {
   int64_t samples = 0;
   double loss = 0;
   std::vector<std::pair<std::string, double>> metrics = {};  ///< acc1, acc5
-  /// Higher is better: the first metric, or the negative loss where there is none.
-  double score() const { return metrics.empty() ? -loss : metrics.front().second; }
+  /// What `best` goes by, higher is better: the first metric, negated if it is an error; the negative loss
+  /// where there is none.
+  double score = 0;
 };
 
 class Trainer;

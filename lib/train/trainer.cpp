@@ -9,6 +9,12 @@
 #include "lib/optim/clip.h"
 
 namespace trainer::train {
+namespace {
+
+/// A NaN has a sign bit, which says nothing.
+std::string text_of(double v) { return std::isnan(v) ? "nan" : fmt::format("{:.4g}", v); }
+
+}  // namespace
 
 Plan make_plan(const TrainerConfig& c, const data::Loader& loader) {
   Plan plan;
@@ -116,7 +122,7 @@ void Trainer::check_convergence(const StepReport& report) {
          "training diverged: loss {} and gradient norm {} at step {}, not finite for {} steps in a row "
          "(learning rate {:.3g}). "
          "A lower TRAIN.BASE_LR, a longer TRAIN.WARMUP_EPOCHS or a smaller TRAIN.CLIP_GRAD may help",
-         report.loss, report.grad_norm, report.step, nonfinite_in_a_row_, report.lr);
+         text_of(report.loss), text_of(report.grad_norm), report.step, nonfinite_in_a_row_, report.lr);
   }
 }
 

@@ -29,6 +29,7 @@ MetricsHook::MetricsHook(const RunDirectory& run, int64_t print_freq)
 
 void MetricsHook::on_start(Trainer& trainer) {
   const Plan& plan = trainer.plan();
+  epochs_ = plan.epochs;
   log::info("{} epochs of {} steps, {} samples a step", plan.epochs, plan.steps_per_epoch,
             plan.effective_batch);
 }
@@ -57,8 +58,9 @@ void MetricsHook::flush(const StepReport& r) {
   const auto level =
       is_terminal(STDERR_FILENO) ? log::Level::debug : log::Level::info;  // a terminal has the progress bar
   log::write(level,
-             fmt::format("epoch {} step {}: loss {:.4f}, lr {:.3g}, grad norm {:.3f}, {:.0f} samples/s{}",
-                         r.epoch, r.step, window_.loss(), r.lr, r.grad_norm, window_.samples_per_second(),
+             fmt::format("epoch {}/{} step {}: loss {:.4f}, lr {:.3g}, grad norm {:.3f}, {:.0f} samples/s{}",
+                         r.epoch + 1, epochs_, r.step, window_.loss(), r.lr, r.grad_norm,
+                         window_.samples_per_second(),
                          window_.data_share() > 0.1 ? fmt::format(", {:.0f} % of the time waiting for data",
                                                                   100 * window_.data_share())
                                                     : ""));
@@ -77,7 +79,8 @@ void MetricsHook::on_evaluation(Trainer&, const Evaluation& e) {
   line(j.dump());
   events_.scalar("eval/loss", e.step, e.loss);
   events_.flush();
-  log::info("epoch {}: validation loss {:.4f}{} ({} samples)", e.epoch, e.loss, text, e.samples);
+  log::info("epoch {}/{}: validation loss {:.4f}{} ({} samples)", e.epoch + 1, epochs_, e.loss, text,
+            e.samples);
 }
 
 void MetricsHook::on_finish(Trainer&) {

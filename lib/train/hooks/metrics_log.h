@@ -44,7 +44,7 @@ class MetricsHook final : public Hook {
   fs::path file_;
   std::ofstream jsonl_;
   io::EventFile events_;
-  int64_t print_freq_;
+  int64_t print_freq_, epochs_ = 0;
   Window window_;
   StepReport last_;
 };

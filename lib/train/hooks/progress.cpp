@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <cstdio>
 
 #include "lib/base/system.h"
@@ -39,9 +41,9 @@ void ProgressHook::on_start(Trainer& trainer) {
 }
 
 void ProgressHook::on_step(Trainer&, const StepReport& r) {
-  const double keep = last_.step == 0 ? 0 : 0.9;
-  rate_ = keep * rate_ + (1 - keep) * static_cast<double>(r.samples) / std::max(r.seconds, 1e-9);
-  loss_ = keep * loss_ + (1 - keep) * r.loss;
+  const double rate = static_cast<double>(r.samples) / std::max(r.seconds, 1e-9);
+  rate_ = last_.step == 0 ? rate : 0.9 * rate_ + 0.1 * rate;
+  loss_ = last_.step == 0 || !std::isfinite(loss_) ? r.loss : 0.9 * loss_ + 0.1 * r.loss;  // NaN would stay
   last_ = r;
   if (!terminal_ || now() - drawn_ < redraw_interval) return;
   erase();
@@ -76,10 +78,17 @@ std::string ProgressHook::text(int columns) const {
   const double left = (now() - start_) / share * (1 - share);
   const std::string head =
       fmt::format("epoch {:>{}}/{} ", last_.epoch + 1, std::to_string(plan_.epochs).size(), plan_.epochs);
-  std::string tail = fmt::format(" {:3.0f}%  {} img/s  {} left  loss {:.4f}", 100 * share,
-                                 with_commas(static_cast<int64_t>(rate_)), human_time(left), loss_);
-  if (!result_.empty()) tail += "  " + result_;
-  const int room = columns - static_cast<int>(head.size() + tail.size()) - 1;
+  const std::array parts{fmt::format(" {:3.0f}%", 100 * share),
+                         fmt::format("  {} img/s", with_commas(static_cast<int64_t>(rate_))),
+                         fmt::format("  {} left", human_time(left)), fmt::format("  loss {:.4f}", loss_),
+                         result_.empty() ? "" : "  " + result_};
+  int room = columns - 1 - static_cast<int>(head.size());
+  std::string tail;
+  for (const std::string& part : parts) {  // a narrow terminal shows the first of them
+    if (room < std::ssize(part)) break;
+    tail += part;
+    room -= static_cast<int>(part.size());
+  }
   if (room < 6) return (head + tail).substr(0, static_cast<size_t>(std::max(0, columns - 1)));
   const std::string drawn = bar(share, std::min(room, 30));
   return head + (color_ ? "\x1b[36m" + drawn + "\x1b[0m" : drawn) + tail;

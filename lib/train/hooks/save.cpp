@@ -1,5 +1,7 @@
 #include "lib/train/hooks/save.h"
 
+#include <cmath>
+
 #include "lib/base/log.h"
 #include "lib/checkpoint/weights.h"
 #include "lib/train/trainer.h"
@@ -7,12 +9,13 @@
 namespace trainer::train {
 
 void SaveHook::on_evaluation(Trainer& trainer, const Evaluation& evaluation) {
-  if (best_step_ && evaluation.score() <= best_score_) return;
+  const bool better = !best_step_ || std::isnan(best_score_) || evaluation.score > best_score_;
+  if (!better) return;
   save(trainer, evaluation.step);
   run_.point("best", evaluation.step);
   if (best_step_ && *best_step_ != evaluation.step) run_.remove_checkpoint(*best_step_);
   best_step_ = evaluation.step;
-  best_score_ = evaluation.score();
+  best_score_ = evaluation.score;
 }
 
 void SaveHook::on_finish(Trainer& trainer) {
