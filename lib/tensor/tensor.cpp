@@ -34,7 +34,8 @@ Tensor Tensor::over(Storage storage, size_t offset, Shape shape, DType dtype) {
   t.dtype_ = dtype;
   t.storage_ = std::move(storage);
   t.offset_ = offset;
-  check(t.storage_ && offset + t.bytes() <= t.storage_.bytes(), "{} {} does not fit into its storage", name_of(dtype), shape);
+  check(t.storage_ && offset + t.bytes() <= t.storage_.bytes(), "{} {} does not fit into its storage",
+        name_of(dtype), shape);
   return t;
 }
 
@@ -91,7 +92,8 @@ Tensor Tensor::view(Shape shape) const {
 }
 
 Tensor Tensor::slice(int64_t begin, int64_t end) const {
-  check(rank() >= 1 && 0 <= begin && begin <= end && end <= shape_[0], "slice [{}, {}) is outside of {}", begin, end, shape_);
+  check(rank() >= 1 && 0 <= begin && begin <= end && end <= shape_[0], "slice [{}, {}) is outside of {}",
+        begin, end, shape_);
   const int64_t row = shape_[0] == 0 ? 0 : numel_ / shape_[0];
   Tensor t = *this;
   t.shape_[0] = end - begin;
@@ -115,7 +117,8 @@ Tensor Tensor::to(Device device) const {
 
 Tensor Tensor::to(DType dtype) const {
   if (dtype_ == dtype) return *this;
-  check(device().is_host(), "to({}): conversion on {} goes through ops::cast", name_of(dtype), device().str());
+  check(device().is_host(), "to({}): conversion on {} goes through ops::cast", name_of(dtype),
+        device().str());
   Tensor t = empty(shape_, dtype, device());
   visit_dtype(dtype_, [&]<class From>(From) {
     visit_dtype(dtype, [&]<class To>(To) {

@@ -7,31 +7,31 @@ using trainer::app::Arguments;
 using trainer::app::take_opts;
 using Words = std::vector<std::string>;
 
-TEST_CASE("--opts: pairs up to the next flag in key position") {
+TEST_CASE("flag --opts: pairs up to the next flag in key position") {
   const Arguments a = take_opts({"--cfg", "x.yaml", "--opts", "A", "1", "B.C", "two", "--eval"});
   CHECK(a.flags == Words{"--cfg", "x.yaml", "--eval"});
   CHECK(a.opts == Words{"A", "1", "B.C", "two"});
 }
 
-TEST_CASE("--opts: values may begin with dashes") {
+TEST_CASE("flag --opts: values may begin with dashes") {
   const Arguments a = take_opts({"--opts", "A", "-1", "B", "--value", "--eval"});
   CHECK(a.opts == Words{"A", "-1", "B", "--value"});
   CHECK(a.flags == Words{"--eval"});
 }
 
-TEST_CASE("--opts: KEY=VALUE is a pair of its own, split at the first =") {
+TEST_CASE("flag --opts: KEY=VALUE is a pair of its own, split at the first =") {
   CHECK(take_opts({"--opts", "A=1", "B", "2", "C=x=y", "D="}).opts ==
         Words{"A", "1", "B", "2", "C", "x=y", "D", ""});
   CHECK(take_opts({"--opts", "A", "x=y"}).opts == Words{"A", "x=y"});  // in the place of a value
 }
 
-TEST_CASE("--opts may come anywhere, repeat and be empty") {
+TEST_CASE("flag --opts may come anywhere, repeat and be empty") {
   const Arguments a = take_opts({"--opts", "A", "1", "--opts", "A", "2", "--tag", "t", "--opts"});
   CHECK(a.opts == Words{"A", "1", "A", "2"});
   CHECK(a.flags == Words{"--tag", "t"});
 }
 
-TEST_CASE("--opts: a key without a value is refused") {
+TEST_CASE("flag --opts: a key without a value is refused") {
   try {
     take_opts({"--opts", "A", "1", "B"});
     FAIL("no error");

@@ -14,7 +14,7 @@ int count(const std::string& text, const std::string& part) {
 
 }  // namespace
 
-TEST_CASE("--help of the program and of every command: on stdout, with an example of its own") {
+TEST_CASE("flag --help of the program and of every command: on stdout, with an example of its own") {
   for (const std::string name : {"", "devices", "models", "inspect", "predict", "config"}) {
     INFO(name);
     const Outcome result = succeed(name.empty() ? Words{"--help"} : Words{name, "--help"});
@@ -24,12 +24,12 @@ TEST_CASE("--help of the program and of every command: on stdout, with an exampl
   }
 }
 
-TEST_CASE("--version names version, compiler, libraries and devices") {
+TEST_CASE("flag --version names version, compiler, libraries and devices") {
   CHECK_THAT(succeed({"--version"}).out, ContainsSubstring("trainer ") && ContainsSubstring("libraries: ") &&
                                              ContainsSubstring("devices: cpu"));
 }
 
-TEST_CASE("--dump-config merges again to the same tree") {
+TEST_CASE("flag --dump-config merges again to the same tree") {
   const TempFolder folder;
   const Outcome dump = succeed({"--cfg", mlp, "--dump-config", "--tag", "x: 'y'", "--batch_size", "32"});
   const fs::path file = folder / "dump.yaml";
@@ -56,14 +56,14 @@ TEST_CASE("Swin's flags set their keys, and win over --opts") {
   }
 }
 
-TEST_CASE("--explain says where a value comes from") {
+TEST_CASE("flag --explain says where a value comes from") {
   const std::string text =
       succeed({"--cfg", mlp, "--explain", "DATA.BATCH_SIZE", "--opts", "DATA.BATCH_SIZE", "32"}).out;
   CHECK_THAT(text, ContainsSubstring("DATA.BATCH_SIZE = 32") && ContainsSubstring("default: 128") &&
                        ContainsSubstring("digits.yaml:") && ContainsSubstring("--opts: 32"));
 }
 
-TEST_CASE("--dry-run shows the model and the plan and writes nothing") {
+TEST_CASE("flag --dry-run shows the model and the plan and writes nothing") {
   const TempFolder folder;
   const std::string text = succeed({"--cfg", mlp, "--dry-run", "--output", (folder / "output").string()}).out;
   CHECK_THAT(text, ContainsSubstring("85,002") && ContainsSubstring("layers.0") &&
@@ -158,7 +158,7 @@ TEST_CASE("predict: logits of f32 and u8 images, and features") {
   CHECK_FALSE(fs::exists(folder / "c"));
 }
 
-TEST_CASE("--throughput ends with one line of JSON", "[timing]") {
+TEST_CASE("flag --throughput ends with one line of JSON", "[timing]") {
   for (const Words& mode : {Words{"--throughput"}, Words{"--throughput", "eval"}}) {
     Words words{"--cfg", mlp, "--opts", "THREADS", "1", "MODEL.MLP.HIDDEN", "[8]"};
     words.insert(words.end(), mode.begin(), mode.end());
