@@ -1,12 +1,15 @@
 // The subcommands. Each fills a CLI11 subcommand with its flags and returns what runs it.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <functional>
 #include <string>
 #include <vector>
 
 #include "lib/config/config.h"
+
+namespace CLI {
+class App;  // its header takes seconds to compile: only files that add flags include it
+}
 
 namespace trainer::app {
 

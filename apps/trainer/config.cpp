@@ -1,4 +1,5 @@
 // trainer config: the tree of keys itself.
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <map>
 

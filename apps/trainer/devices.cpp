@@ -1,5 +1,6 @@
 // trainer devices: what nvidia-smi is for one kind, for all kinds.
 #include <unistd.h>
+#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <chrono>

@@ -1,4 +1,5 @@
 // trainer: trains vision models from YAML. Without a subcommand it trains.
+#include <CLI/CLI.hpp>
 #include <csignal>
 #include <exception>
 #include <map>

@@ -1,3 +1,5 @@
+#include <CLI/CLI.hpp>
+
 #include "apps/trainer/command.h"
 #include "lib/backend/cpu/parallel.h"
 #include "lib/base/log.h"

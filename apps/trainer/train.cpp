@@ -1,5 +1,6 @@
 // trainer [--cfg FILE] [--opts ...]: trains; with --eval, --throughput, --dry-run or --dump-config it does
 // that instead.
+#include <CLI/CLI.hpp>
 #include <cstdio>
 
 #include "apps/trainer/command.h"
