@@ -1,0 +1,55 @@
+// The board: a page of shared memory where each process of a node writes what it is doing, so that a
+// process that hangs or is stopped can still be named by the others, with its step and its collective.
+//
+//   board::open(world.board, world.local_rank);             // once; without it every call below does nothing
+//   board::enter(board::Phase::data, step);
+//   board::begin_collective(812, "all_reduce gradients[3] f32 [6553600]");
+//   board::end_collective();
+//
+// A write is a few stores into a slot of its own (a sequence lock): cheap enough for every step.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/base/error.h"
+
+namespace trainer::board {
+
+enum class Phase : uint32_t { none, starting, data, step, evaluation, checkpoint, finished };
+std::string_view name_of(Phase);
+
+/// Makes a board for `ranks` processes, beginning with global rank `first_rank`. The file must not exist.
+/// Throws Error(Exit::distributed).
+void create(const std::string& path, int ranks, int first_rank);
+/// Maps a board for writing into slot `local_rank`. Throws Error(Exit::distributed) if it is no board or has
+/// no such slot.
+void open(const std::string& path, int local_rank);
+
+void enter(Phase, int64_t step);
+/// `sequence` counts this process's collectives from 1. Longer texts than 119 bytes are cut.
+void begin_collective(uint64_t sequence, std::string_view text);
+void end_collective();
+
+/// What a slot says.
+struct Entry {
+  int rank = 0;
+  int64_t pid = 0;  ///< 0: nobody has opened it yet
+  Phase phase = Phase::none;
+  int64_t step = 0;
+  uint64_t sequence = 0;  ///< of the last collective that was begun
+  bool in_collective = false;
+  std::string collective;  ///< the text of that collective
+  double seconds = 0;      ///< since it wrote last
+};
+/// All slots of a board; empty if it cannot be read.
+std::vector<Entry> read(const std::string& path);
+/// Of the board that this process has open; empty if none.
+std::vector<Entry> read();
+
+/// "rank 2 is at step 812 in data loading, its last collective was #4409 all_reduce ... (not waiting)"
+std::string describe(const Entry&);
+
+}  // namespace trainer::board
