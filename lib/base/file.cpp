@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include "lib/base/system.h"
 
@@ -99,35 +100,67 @@ std::string read_file(const fs::path& path, Exit code, size_t max_bytes) {
   return bytes;
 }
 
+void read_portions(const fs::path& path, Exit code,
+                   const std::function<void(std::span<const std::byte>)>& use) {
+  const Descriptor file(path, O_RDONLY, code, "open");
+  ::posix_fadvise(file.get(), 0, 0, POSIX_FADV_SEQUENTIAL);
+  std::vector<std::byte> buffer(1 << 20);
+  while (true) {
+    const ssize_t n = retry([&] { return ::read(file.get(), buffer.data(), buffer.size()); });
+    if (n < 0) fail_errno(code, path, "read");
+    if (n == 0) return;
+    use(std::span(buffer).first(static_cast<size_t>(n)));
+  }
+}
+
+NewFile::NewFile(const fs::path& path, Exit code, fs::path name)
+    : name_(name.empty() ? path : std::move(name)), code_(code) {
+  fd_ = retry([&] { return ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666); });
+  if (fd_ < 0) fail_errno(code, name_, "write");
+}
+
+NewFile::~NewFile() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+void NewFile::write(std::span<const std::byte> bytes) {
+  check(fd_ >= 0, "{}: written to after it was finished", name_.string());
+  constexpr int64_t portion = 1 << 20;
+  while (!bytes.empty()) {
+    const size_t part = std::min(bytes.size(), static_cast<size_t>(portion));
+    const ssize_t n = retry([&] { return ::write(fd_, bytes.data(), part); });
+    if (n < 0) fail_errno(code_, name_, "write");
+    bytes = bytes.subspan(static_cast<size_t>(n));
+    size_ += n;
+    if (size_ - started_ < portion) continue;
+    // Only a hint: what it cannot do fsync will, and errors of the disk are fsync's to report.
+    ::sync_file_range(fd_, started_, size_ - started_, SYNC_FILE_RANGE_WRITE);
+    started_ = size_;
+  }
+}
+
+void NewFile::finish() {
+  check(fd_ >= 0, "{}: finished twice", name_.string());
+  if (retry([&] { return ::fsync(fd_); }) != 0) fail_errno(code_, name_, "write");
+  // Not repeated on EINTR: Linux has closed the descriptor even then.
+  if (::close(std::exchange(fd_, -1)) != 0 && errno != EINTR) fail_errno(code_, name_, "write");
+}
+
 AtomicFile::AtomicFile(fs::path path, Exit code) : path_(follow_links(std::move(path), code)), code_(code) {
   std::error_code error;
   const fs::file_status status = fs::status(path_, error);
   check(code, !fs::exists(status) || fs::is_regular_file(status), "{}: cannot write: not a regular file",
         path_.string());
   temporary_ = temporary_beside(path_);
-  fd_ = retry([&] { return ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666); });
-  if (fd_ < 0) fail_errno(code, path_, "write");
+  file_.emplace(temporary_, code, path_);
 }
 
 AtomicFile::~AtomicFile() {
-  if (fd_ >= 0) ::close(fd_);
   if (!temporary_.empty()) ::unlink(temporary_.c_str());
 }
 
-void AtomicFile::write(std::span<const std::byte> bytes) {
-  check(fd_ >= 0, "{}: written to after commit()", path_.string());
-  while (!bytes.empty()) {
-    const ssize_t n = retry([&] { return ::write(fd_, bytes.data(), bytes.size()); });
-    if (n < 0) fail_errno(code_, path_, "write");
-    bytes = bytes.subspan(static_cast<size_t>(n));
-  }
-}
-
 void AtomicFile::commit() {
-  check(fd_ >= 0, "{}: committed twice", path_.string());
-  if (retry([&] { return ::fsync(fd_); }) != 0) fail_errno(code_, path_, "write");
-  // Not repeated on EINTR: Linux has closed the descriptor even then.
-  if (::close(std::exchange(fd_, -1)) != 0 && errno != EINTR) fail_errno(code_, path_, "write");
+  file_->finish();
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail_errno(code_, path_, "write");
   temporary_.clear();
   sync_folder(path_.has_parent_path() ? path_.parent_path() : ".", code_);

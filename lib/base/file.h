@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,6 +20,33 @@ namespace fs = std::filesystem;
 /// files than `max_bytes` are refused.
 std::string read_file(const fs::path&, Exit code, size_t max_bytes = SIZE_MAX);
 
+/// Hands a file's bytes on front to back, in portions that stay in the processor's cache.
+void read_portions(const fs::path&, Exit code, const std::function<void(std::span<const std::byte>)>&);
+
+/// A file that did not exist before, written front to back. What is left when it is destroyed before finish()
+/// is incomplete and the owner's to remove.
+class NewFile {
+ public:
+  /// `name` is what messages call it, if that is not its path.
+  NewFile(const fs::path&, Exit code, fs::path name = {});
+  ~NewFile();
+  NewFile(const NewFile&) = delete;
+  NewFile& operator=(const NewFile&) = delete;
+
+  /// Unbuffered. The disk is set to work while more is written, so that finish() has little to wait for.
+  void write(std::span<const std::byte>);
+  void write(std::string_view text) { write(std::as_bytes(std::span(text.data(), text.size()))); }
+  /// fsync and close: the content is durable, the name is once the folder has been synced. Nothing may be
+  /// written afterwards.
+  void finish();
+
+ private:
+  fs::path name_;
+  Exit code_;
+  int fd_ = -1;
+  int64_t size_ = 0, started_ = 0;  // bytes written; of those, handed to the disk
+};
+
 /// A file that appears under its name only when it is complete: written to a temporary neighbour, fsynced,
 /// renamed. Without commit() the temporary is removed and an older file stays as it was. A symbolic link is
 /// followed: what it points at is replaced. What exists and is no regular file is refused.
@@ -28,16 +57,16 @@ class AtomicFile {
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
 
-  /// Unbuffered: one system call per call.
-  void write(std::span<const std::byte>);
-  void write(std::string_view text) { write(std::as_bytes(std::span(text.data(), text.size()))); }
+  /// Unbuffered.
+  void write(std::span<const std::byte> bytes) { file_->write(bytes); }
+  void write(std::string_view text) { file_->write(text); }
   /// fsync, close, rename, fsync of the folder. Nothing may be written afterwards.
   void commit();
 
  private:
   fs::path path_, temporary_;
   Exit code_;
-  int fd_ = -1;
+  std::optional<NewFile> file_;
 };
 
 void write_file_atomically(const fs::path&, std::string_view text, Exit code);

@@ -5,49 +5,14 @@
 #include <map>
 
 #include "lib/base/log.h"
+#include "lib/checkpoint/items.h"
 #include "lib/io/safetensors.h"
-#include "lib/ops/layout.h"
 
 namespace trainer::checkpoint {
 namespace {
 
-Tensor to_file_layout(const Tensor& t, nn::Layout layout) {
-  const Tensor host = t.to(Device{});
-  return layout == nn::Layout::filter ? ops::to_channels_first(host) : host;
-}
-
-Shape file_shape(const nn::Parameter& p) {
-  const Shape& s = p.var.shape();
-  return p.layout == nn::Layout::filter ? Shape{s[0], s[3], s[1], s[2]} : s;
-}
-
-/// One tensor of the model, and how a file's tensor gets into it.
-struct Slot {
-  std::string name;
-  Shape shape;  // in files
-  DType dtype;
-  nn::Layout layout;
-  Tensor memory;
-  bool optional = false;
-
-  void assign(const Tensor& from) {
-    Tensor host = from.to(dtype);
-    if (layout == nn::Layout::filter) host = ops::to_channels_last(host);
-    memory.copy_from(host.to(memory.device()));
-  }
-};
-
-std::vector<Slot> slots(nn::Module& model) {
-  std::vector<Slot> all;
-  for (const auto& [name, p] : nn::parameters(model)) {
-    all.push_back({name, file_shape(*p), p->var.value().dtype(), p->layout, p->var.value()});
-  }
-  for (const auto& [name, b] : nn::buffers(model)) {
-    all.push_back({name, b->value.shape(), b->value.dtype(), nn::Layout::plain, b->value,
-                   name.ends_with("num_batches_tracked")});
-  }
-  return all;
-}
+/// Older files may lack it, and nothing that we compute depends on it.
+bool is_optional(const Item& item) { return item.name.ends_with("num_batches_tracked"); }
 
 /// The wrapper's prefix that every name in the file carries, or "".
 std::string common_prefix(const io::SafetensorsFile& file) {
@@ -68,7 +33,7 @@ std::string common_prefix(const io::SafetensorsFile& file) {
 }
 
 struct Comparison {
-  std::vector<std::pair<Slot, std::string>> fitting;  // with the name in the file
+  std::vector<std::pair<Item, std::string>> fitting;  // with the name in the file
   std::vector<std::string> problems;
   std::vector<std::string> replaced;  // the classifier's tensors of another size
 };
@@ -78,19 +43,20 @@ Comparison compare(nn::Module& model, const io::SafetensorsFile& file, const std
   std::map<std::string, Shape> in_file;
   for (const auto& t : file.tensors()) in_file.emplace(t.name.substr(prefix.size()), t.shape);
   Comparison result;
-  for (Slot& slot : slots(model)) {
-    const auto found = in_file.find(slot.name);
+  for (const Item& item : model_items(model)) {
+    const auto found = in_file.find(item.name);
+    const Shape shape = item.file_shape();
     if (found == in_file.end()) {
-      if (!slot.optional) result.problems.push_back(fmt::format("missing     {} {}", slot.name, slot.shape));
+      if (!is_optional(item)) result.problems.push_back(fmt::format("missing     {} {}", item.name, shape));
       continue;
     }
-    if (found->second == slot.shape) {
-      result.fitting.emplace_back(slot, prefix + slot.name);
-    } else if (!replaceable.empty() && slot.name.starts_with(replaceable + ".")) {
-      result.replaced.push_back(slot.name);
+    if (found->second == shape) {
+      result.fitting.emplace_back(item, prefix + item.name);
+    } else if (!replaceable.empty() && item.name.starts_with(replaceable + ".")) {
+      result.replaced.push_back(item.name);
     } else {
       result.problems.push_back(
-          fmt::format("misshapen   {}: the file has {}, the model {}", slot.name, found->second, slot.shape));
+          fmt::format("misshapen   {}: the file has {}, the model {}", item.name, found->second, shape));
     }
     in_file.erase(found);
   }
@@ -106,26 +72,21 @@ Comparison compare(nn::Module& model, const io::SafetensorsFile& file, const std
 
 StateDict state_dict(nn::Module& model) {
   StateDict dict;
-  for (const Slot& slot : slots(model))
-    dict.emplace_back(slot.name, to_file_layout(slot.memory, slot.layout));
+  for (const Item& item : model_items(model)) dict.emplace_back(item.name, item.to_file());
   return dict;
 }
 
-void save_weights(nn::Module& model, const fs::path& file) {
-  io::write_safetensors(file, state_dict(model), {{"format", "pt"}}, Exit::weights);
+void save_weights(nn::Module& model, const fs::path& path) {
+  AtomicFile file(path, Exit::weights);
+  write_items(model_items(model), path, [&](std::span<const std::byte> bytes) { file.write(bytes); });
+  file.commit();
 }
 
 void load_weights(nn::Model& model, const fs::path& path, const LoadOptions& options) {
   const io::SafetensorsFile file(path, Exit::weights);
   Comparison c = compare(model, file, options.replace_classifier ? model.classifier() : "");
-  if (!c.problems.empty()) {
-    constexpr size_t most = 20;
-    std::string table;
-    for (size_t i = 0; i < std::min(most, c.problems.size()); ++i) table += "\n  " + c.problems[i];
-    if (c.problems.size() > most) table += fmt::format("\n  ... and {} more", c.problems.size() - most);
-    fail(Exit::weights, "{}: {} tensors do not fit the model:{}", path.string(), c.problems.size(), table);
-  }
-  for (auto& [slot, name] : c.fitting) slot.assign(file.tensor(name));
+  if (!c.problems.empty()) fail_misfits(path, "the model", c.problems);
+  for (auto& [item, name] : c.fitting) item.assign(file.tensor(name));
   if (!c.replaced.empty()) {
     log::warn("{}: the classifier '{}' has another size there and keeps its initial values", path.string(),
               model.classifier());

@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -66,5 +67,20 @@ class SafetensorsFile {
 /// that every tensor is aligned.
 void write_safetensors(const fs::path&, std::span<const std::pair<std::string, Tensor>>,
                        const std::map<std::string, std::string>& metadata, Exit code);
+
+/// A tensor that is to be written: what the header says of it.
+struct TensorSpec {
+  std::string name;
+  DType dtype;
+  Shape shape;
+};
+
+/// The same bytes for whoever cannot have all tensors at once or is not writing a file: `tensor(i)` gives
+/// specs[i] and is called once for each, in the order of the file; `write` gets the bytes front to back.
+/// `path` is for messages.
+void write_safetensors(std::span<const TensorSpec> specs, const std::map<std::string, std::string>& metadata,
+                       const std::function<Tensor(size_t)>& tensor,
+                       const std::function<void(std::span<const std::byte>)>& write, const fs::path& path,
+                       Exit code);
 
 }  // namespace trainer::io

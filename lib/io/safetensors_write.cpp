@@ -14,8 +14,6 @@ using namespace safetensors;
 
 namespace {
 
-using Named = std::pair<std::string, Tensor>;
-
 /// A JSON string. Throws for text that is not UTF-8: the format could not hold it.
 std::string quoted(const std::string& text, const fs::path& path, Exit code) {
   try {
@@ -32,22 +30,24 @@ std::string_view text_of(DType dtype) {
   return type->text;
 }
 
-std::vector<const Named*> in_file_order(std::span<const Named> tensors) {
-  std::vector<const Named*> order;
+/// Positions in `specs`, by dtype size and name.
+std::vector<size_t> in_file_order(std::span<const TensorSpec> specs) {
+  std::vector<size_t> order;
   std::set<std::string_view> names{metadata_key};
-  for (const Named& t : tensors) {
-    check(t.second.defined(), "write_safetensors: '{}' is no tensor", t.first);
-    check(names.insert(t.first).second, "write_safetensors: '{}' is there twice", t.first);
-    order.push_back(&t);
+  for (const TensorSpec& t : specs) {
+    check(names.insert(t.name).second, "write_safetensors: '{}' is there twice", t.name);
+    order.push_back(order.size());
   }
-  std::sort(order.begin(), order.end(), [](const Named* a, const Named* b) {
-    const size_t a_size = size_of(a->second.dtype()), b_size = size_of(b->second.dtype());
-    return std::tie(b_size, a->first) < std::tie(a_size, b->first);
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    const size_t a_size = size_of(specs[a].dtype), b_size = size_of(specs[b].dtype);
+    return std::tie(b_size, specs[a].name) < std::tie(a_size, specs[b].name);
   });
   return order;
 }
 
-std::string header_of(const std::vector<const Named*>& order,
+size_t bytes_of(const TensorSpec& t) { return static_cast<size_t>(t.shape.numel()) * size_of(t.dtype); }
+
+std::string header_of(std::span<const TensorSpec> specs, const std::vector<size_t>& order,
                       const std::map<std::string, std::string>& metadata, const fs::path& path, Exit code) {
   std::string text = "{";
   const auto separate = [&text] {
@@ -62,13 +62,13 @@ std::string header_of(const std::vector<const Named*>& order,
     text += "}";
   }
   size_t begin = 0;
-  for (const Named* t : order) {
-    const Shape& shape = t->second.shape();
-    const size_t end = begin + t->second.bytes();
+  for (const size_t i : order) {
+    const TensorSpec& t = specs[i];
+    const size_t end = begin + bytes_of(t);
     separate();
-    text += fmt::format(R"({}:{{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}})",
-                        quoted(t->first, path, code), text_of(t->second.dtype()),
-                        fmt::join(shape.begin(), shape.end(), ","), begin, end);
+    text +=
+        fmt::format(R"({}:{{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}})", quoted(t.name, path, code),
+                    text_of(t.dtype), fmt::join(t.shape.begin(), t.shape.end(), ","), begin, end);
     begin = end;
   }
   text += "}";
@@ -78,22 +78,39 @@ std::string header_of(const std::vector<const Named*>& order,
 
 }  // namespace
 
-void write_safetensors(const fs::path& path, std::span<const Named> tensors,
-                       const std::map<std::string, std::string>& metadata, Exit code) {
-  const auto order = in_file_order(tensors);
-  const std::string header = header_of(order, metadata, path, code);
+void write_safetensors(std::span<const TensorSpec> specs, const std::map<std::string, std::string>& metadata,
+                       const std::function<Tensor(size_t)>& tensor,
+                       const std::function<void(std::span<const std::byte>)>& write, const fs::path& path,
+                       Exit code) {
+  const auto order = in_file_order(specs);
+  const std::string header = header_of(specs, order, metadata, path, code);
   check(code, header.size() <= max_header_bytes,
         "{}: cannot write: a header of {} bytes is longer than the {} allowed", path.string(), header.size(),
         max_header_bytes);
   const uint64_t length = header.size();
-
-  AtomicFile file(path, code);
-  file.write(std::as_bytes(std::span(&length, 1)));
-  file.write(header);
-  for (const Named* t : order) {
-    const Tensor host = t->second.device().is_host() ? t->second : t->second.to(Device{});
-    file.write({host.raw(), host.bytes()});
+  write(std::as_bytes(std::span(&length, 1)));
+  write(std::as_bytes(std::span(header)));
+  for (const size_t i : order) {
+    const Tensor given = tensor(i);
+    const Tensor host = given.device().is_host() ? given : given.to(Device{});
+    check(host.dtype() == specs[i].dtype && host.shape() == specs[i].shape,
+          "write_safetensors: '{}' was to be {} {}, not {}", specs[i].name, name_of(specs[i].dtype),
+          specs[i].shape, describe(host));
+    write({host.raw(), host.bytes()});
   }
+}
+
+void write_safetensors(const fs::path& path, std::span<const std::pair<std::string, Tensor>> tensors,
+                       const std::map<std::string, std::string>& metadata, Exit code) {
+  std::vector<TensorSpec> specs;
+  for (const auto& [name, t] : tensors) {
+    check(t.defined(), "write_safetensors: '{}' is no tensor", name);
+    specs.push_back({name, t.dtype(), t.shape()});
+  }
+  AtomicFile file(path, code);
+  write_safetensors(
+      specs, metadata, [&](size_t i) { return tensors[i].second; },
+      [&](std::span<const std::byte> bytes) { file.write(bytes); }, path, code);
   file.commit();
 }
 

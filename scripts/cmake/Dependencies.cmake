@@ -16,6 +16,10 @@ endif()
 if(NOT TARGET yaml-cpp::yaml-cpp)   # yaml-cpp < 0.8 exports the plain name
   add_library(yaml-cpp::yaml-cpp ALIAS yaml-cpp)
 endif()
+find_path(XXHASH_INCLUDE_DIR xxhash.h REQUIRED)
+find_library(XXHASH_LIBRARY xxhash REQUIRED)
+add_library(xxhash UNKNOWN IMPORTED)   # its package has no CMake files
+set_target_properties(xxhash PROPERTIES IMPORTED_LOCATION ${XXHASH_LIBRARY} INTERFACE_INCLUDE_DIRECTORIES ${XXHASH_INCLUDE_DIR})
 if(TRAINER_TESTS)
   find_package(Catch2 REQUIRED)     # v2 and v3; tests/catch.h hides the difference
 endif()
