@@ -164,7 +164,6 @@ const std::vector<Table>& tables() {
            {"CUDNN.BENCHMARK", true, Effect::none, "CUDA: choose algorithms by measuring"},
            {"CUDNN.DETERMINISTIC", false, Effect::none, "CUDA: deterministic algorithms only"},
            {"TF32", true, Effect::none, "CUDA: TensorFloat-32 in f32 products"},
-           {"COMM.BACKEND", "auto", Effect::refused, "auto, nccl, gloo or shm"},
        }},
   };
   return all;
