@@ -15,12 +15,13 @@ struct Group {
 
 }  // namespace
 
-int dry_run(const config::Config& config, const train::Settings& s, Device device) {
+int dry_run(const config::Config& config, const train::Settings& s, const Process& process) {
+  const Device device = process.device;
   config::check_pending(config);
-  train::Training t(
-      config, s,
-      train::build_loader(train::build_dataset(config, s, data::Split::train), s, data::Split::train),
-      device);
+  train::Training t(config, s,
+                    train::build_loader(train::build_dataset(config, s, data::Split::train), s,
+                                        data::Split::train, *process.comm),
+                    device, *process.comm);
   const train::Plan& plan = t.trainer->plan();
   const int64_t batch = s.loader.batch_size;
 

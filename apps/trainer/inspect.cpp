@@ -5,6 +5,7 @@
 #include "apps/trainer/command.h"
 #include "apps/trainer/train_modes.h"
 #include "lib/base/text.h"
+#include "lib/checkpoint/locate.h"
 #include "lib/checkpoint/weights.h"
 #include "lib/io/safetensors.h"
 #include "lib/nn/model.h"
@@ -45,13 +46,14 @@ void print_table(const io::SafetensorsFile& file) {
 }
 
 int inspect(const Flags& flags) {
-  const io::SafetensorsFile file(flags.file, Exit::weights);
+  const fs::path path = checkpoint::find_weights(flags.file);
+  const io::SafetensorsFile file(path, Exit::weights);
   std::vector<std::string> problems;
   if (!flags.against.empty()) {
     const config::Config config = flags.source.merge();
     const auto model = nn::models().make(flags.against, config.group("MODEL"),
                                          sample_spec(config, train::Settings(config)).input);
-    problems = checkpoint::mismatches(*model, flags.file);
+    problems = checkpoint::mismatches(*model, path);
   }
   if (flags.json) {
     nlohmann::ordered_json j = as_json(file);
@@ -73,7 +75,9 @@ int inspect(const Flags& flags) {
 
 Action add_inspect(CLI::App& app, const std::vector<std::string>& opts) {
   auto flags = std::make_shared<Flags>();
-  app.add_option("FILE", flags->file, "a .safetensors file")->required()->type_name("");
+  app.add_option("FILE", flags->file, "a .safetensors file, a checkpoint or a run directory")
+      ->required()
+      ->type_name("");
   app.add_option("--against", flags->against,
                  "a model's name: lists what would not fit (exit code 4 if anything)")
       ->type_name("MODEL");
@@ -81,6 +85,7 @@ Action add_inspect(CLI::App& app, const std::vector<std::string>& opts) {
   app.add_flag("--json", flags->json, "for programs");
   app.footer(R"(Examples:
   trainer inspect model.safetensors
+  trainer inspect output/cnn/default/checkpoints/best
   trainer inspect model.safetensors --against resnet50 --opts MODEL.NUM_CLASSES 10)");
   return [flags] { return inspect(*flags); };
 }

@@ -94,8 +94,10 @@ Action add_predict(CLI::App& app, const std::vector<std::string>& opts) {
   auto flags = std::make_shared<Flags>();
   add_source(app, flags->source, opts, "configuration of the model");
   app.add_option("--model", flags->model, "a registered model, instead of --cfg")->type_name("NAME");
-  app.add_option("--weights", flags->weights, "model.safetensors; without it the model is as initialised")
-      ->type_name("FILE");
+  app.add_option(
+         "--weights", flags->weights,
+         "a .safetensors file, a checkpoint or a run directory; without it the model is as initialised")
+      ->type_name("PATH");
   app.add_option("--input", flags->input, "safetensors: images [N, C, H, W] or features [N, D]")
       ->required()
       ->type_name("FILE");

@@ -5,6 +5,7 @@
 #include "apps/trainer/train_modes.h"
 #include "lib/base/log.h"
 #include "lib/base/system.h"
+#include "lib/train/run_state.h"
 
 namespace trainer::app {
 namespace {
@@ -44,7 +45,10 @@ class Stopwatch final : public train::Hook {
     if (r.step <= warmup_steps) return;
     times_.push_back(r.seconds);
     total_ += r.seconds;
-    if (std::ssize(times_) >= least_steps && total_ >= least_seconds) trainer.stop();
+    comm::Comm& comm = trainer.parts().comm;
+    Tensor enough = Tensor::full({}, total_ >= least_seconds, DType::f64);
+    if (comm.size() > 1) comm.all_reduce(enough, "enough");  // all stop at the same step
+    if (std::ssize(times_) >= least_steps && enough.item() > 0) trainer.stop();
   }
   double median() {
     std::ranges::sort(times_);
@@ -56,7 +60,9 @@ class Stopwatch final : public train::Hook {
   double total_ = 0;
 };
 
-void print(double step_seconds, int64_t samples) {
+void print(double step_seconds, int64_t samples, const comm::Comm& comm) {
+  if (comm.rank() > 0) return;
+  samples *= comm.size();
   nlohmann::ordered_json j;
   j["samples_per_s"] = std::round(static_cast<double>(samples) / step_seconds * 100) / 100;
   j["step_ms"] = std::round(step_seconds * 1e6) / 1e3;
@@ -66,8 +72,10 @@ void print(double step_seconds, int64_t samples) {
 
 }  // namespace
 
-int throughput(const config::Config& config, const train::Settings& settings, Device device,
+int throughput(const config::Config& config, const train::Settings& settings, const Process& process,
                bool evaluation) {
+  const Device device = process.device;
+  comm::Comm& comm = *process.comm;
   train::Settings s = settings;
   data::Spec spec = sample_spec(config, s);
   if (spec.is_classification()) spec.num_classes = config.get<int64_t>("MODEL.NUM_CLASSES");
@@ -78,18 +86,20 @@ int throughput(const config::Config& config, const train::Settings& settings, De
   s.loader.num_workers = 0;
   s.loader.drop_last = true;
   const int64_t batch = s.loader.batch_size;
-  auto dataset = std::make_shared<RepeatedBatch>(spec, batch);
+  auto dataset = std::make_shared<RepeatedBatch>(spec, batch * comm.size());
   log::info("{} on {}, batch {}: {} warm-up steps, then at least {} steps and {} s", s.model.name,
             device.str(), batch, warmup_steps, least_steps, least_seconds);
 
   if (!evaluation) {
     s.train.accumulation_steps = 1;
-    train::Training training(config, s, train::build_loader(dataset, s, data::Split::train), device);
+    train::Training training(config, s, train::build_loader(dataset, s, data::Split::train, comm), device,
+                             comm);
+    train::begin_together(*training.trainer);
     auto watch = std::make_unique<Stopwatch>();
     Stopwatch& times = *watch;
     training.trainer->add(std::move(watch));
     training.trainer->run();
-    print(times.median(), batch);
+    print(times.median(), batch, comm);
     return 0;
   }
 
@@ -97,7 +107,7 @@ int throughput(const config::Config& config, const train::Settings& settings, De
   nn::Context context;
   nn::attach(*model, context);
   const NoGrad no_grad;
-  const auto loader = train::build_loader(dataset, s, data::Split::val);
+  const auto loader = train::build_loader(dataset, s, data::Split::val, comm);
   data::Batch input;
   loader->start(0);
   loader->next(input);
@@ -112,7 +122,7 @@ int throughput(const config::Config& config, const train::Settings& settings, De
     total += times.back();
   }
   std::ranges::sort(times);
-  print(times[times.size() / 2], batch);
+  print(times[times.size() / 2], batch, comm);
   return 0;
 }
 

@@ -1,12 +1,16 @@
 // trainer [--cfg FILE] [--opts ...]: trains; with --eval, --throughput, --dry-run or --dump-config it does
 // that instead.
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdio>
 
 #include "apps/trainer/command.h"
+#include "apps/trainer/process.h"
 #include "apps/trainer/train_modes.h"
 #include "lib/backend/cpu/parallel.h"
+#include "lib/base/board.h"
 #include "lib/base/log.h"
+#include "lib/base/signals.h"
 #include "lib/base/system.h"
 #include "lib/base/text.h"
 #include "lib/config/pending.h"
@@ -15,7 +19,9 @@
 #include "lib/train/hooks/metrics_log.h"
 #include "lib/train/hooks/progress.h"
 #include "lib/train/hooks/save.h"
+#include "lib/train/resume.h"
 #include "lib/train/run_directory.h"
+#include "lib/train/run_state.h"
 
 namespace trainer::app {
 namespace {
@@ -28,65 +34,95 @@ struct Flags {
   bool eval = false, dry_run = false, dump_config = false;
 };
 
+/// config.yaml: what makes this run, without where it went on from.
+std::string reproducible(const config::Config& config) {
+  config::Config copy = config.clone();
+  copy.defrost();
+  copy.set("MODEL.RESUME", std::string());
+  copy.set("LOCAL_RANK", int64_t{0});
+  return copy.dump();
+}
+
 /// Nothing of a run is written before everything that can be checked has been checked.
-int train(const config::Config& config, const Settings& settings, Device device) {
+int train(const config::Config& config, const Settings& settings, const Process& process) {
   const double start = now() - process_age();
+  const Device device = process.device;
+  comm::Comm& comm = *process.comm;
   config::check_pending(config);
   train::Training training(config, settings,
                            train::build_loader(train::build_dataset(config, settings, data::Split::train),
-                                               settings, data::Split::train),
-                           device);
+                                               settings, data::Split::train, comm),
+                           device, comm);
   train::Trainer& trainer = *training.trainer;
-  const train::Plan& plan = trainer.plan();
   const auto validation = train::build_dataset(config, settings, data::Split::val);
+  const train::Origin origin = origin_of(config, training, device);
 
-  train::RunDirectory run(train::run_path(settings));
-  if (run.used()) {
-    const auto done = run.latest_step();
-    check(Exit::usage, done && *done >= plan.total_steps,
-          "{} holds a run that {}, and resuming is not available yet: choose another --tag or --output, or "
-          "remove it",
-          run.path().string(),
-          done ? fmt::format("ended after {} of {} steps", *done, plan.total_steps) : "did not finish");
+  const fs::path path = train::run_path(settings);
+  std::unique_ptr<train::RunDirectory> run;  // on rank 0, which alone writes
+  const std::string checkpoint = train::on_rank0(comm, [&] {
+    run = std::make_unique<train::RunDirectory>(path);
+    return train::choose_checkpoint(*run, settings, process.world.restart > 0);
+  });
+
+  if (run) trainer.add(std::make_unique<train::ProgressHook>());
+  if (validation->size() > 0) {
+    trainer.add(std::make_unique<train::EvaluateHook>(
+        train::build_loader(validation, settings, data::Split::val, comm),
+        build_metrics(config, validation->spec())));
+  }
+  if (run) {
+    trainer.add(std::make_unique<train::MetricsHook>(*run, settings.run.print_freq));
+    trainer.add(std::make_unique<train::SaveHook>(*run, settings.run, origin));
+  }
+  if (checkpoint.empty()) {
+    train::begin_together(trainer);
+  } else {
+    train::restore(trainer, origin, checkpoint);
+  }
+  if (trainer.finished() && !checkpoint.empty()) {
     log::info("{} is finished ({} steps): nothing to do. Another --tag or --output makes a new run",
-              run.path().string(), *done);
+              path.string(), trainer.step());
     return 0;
   }
-  log::add_file(run.file("log.txt").string());
-  run.describe(config.dump(), derived_values(settings, plan, device));
-  announce(settings, training, device, run.path().string());
 
-  trainer.add(std::make_unique<train::ProgressHook>());
-  if (validation->size() > 0) {
-    trainer.add(
-        std::make_unique<train::EvaluateHook>(train::build_loader(validation, settings, data::Split::val),
-                                              *training.loss, build_metrics(config, validation->spec())));
-  } else {
-    log::info("no validation data: nothing will be evaluated");
-  }
-  trainer.add(std::make_unique<train::MetricsHook>(run, settings.run.print_freq));
-  trainer.add(std::make_unique<train::SaveHook>(run));
+  log::add_file(
+      (path / (comm.rank() == 0 ? "log.txt" : fmt::format("log.rank{}.txt", comm.rank()))).string());
+  if (run) run->describe(reproducible(config), derived_values(settings, trainer.plan(), process));
+  announce(settings, training, process, path.string());
+  if (validation->size() == 0) log::info("no validation data: nothing will be evaluated");
+  if (!checkpoint.empty()) log::info("continuing after step {} from {}", trainer.step(), checkpoint);
+  signals::install();
   trainer.run();
+  board::enter(board::Phase::finished, trainer.step());
 
   for (const std::string& key : config.unread()) log::warn("{} was set, but nothing read it", key);
+  if (const int signal = trainer.requests().stop; signal != 0) {
+    log::info("stopped by {} after step {} of {}, and saved: the same command goes on from there",
+              signal == SIGINT ? "SIGINT" : "SIGTERM", trainer.step(), trainer.plan().total_steps);
+    return 128 + signal;
+  }
   const double seconds = now() - start;
   log::info("{} in {}", summary(trainer),
             seconds < 60 ? fmt::format("{:.1f} s", seconds) : human_time(seconds));
-  log::info("run directory: {}", run.path().string());
+  log::info("run directory: {}", path.string());
   return 0;
 }
 
-int evaluate(const config::Config& config, const Settings& settings, Device device) {
+int evaluate(const config::Config& config, const Settings& settings, const Process& process) {
+  comm::Comm& comm = *process.comm;
   const auto dataset = train::build_dataset(config, settings, data::Split::val);
   check(Exit::data, dataset->size() > 0, "--eval: dataset {} has no validation data", settings.data.dataset);
-  const auto model = train::build_model(config, settings, dataset->spec().input, device);
-  const auto loss = train::build_loss(config, settings, dataset->spec());
-  const auto loader = train::build_loader(dataset, settings, data::Split::val);
+  Settings s = settings;
+  if (!s.model.resume.empty()) s.model.pretrained = s.model.resume;
+  const auto model = train::build_model(config, s, dataset->spec().input, process.device,
+                                        {.replace_classifier = s.model.resume.empty()});
+  const auto loss = train::build_loss(config, s, dataset->spec());
+  const auto loader = train::build_loader(dataset, s, data::Split::val, comm);
   nn::Context context;
   nn::attach(*model, context);
   const auto result =
-      train::evaluate(*model, context, *loss, build_metrics(config, dataset->spec()), *loader, device);
-  std::puts(evaluation_json(result).c_str());
+      train::evaluate(*model, context, *loss, build_metrics(config, dataset->spec()), *loader, comm);
+  if (comm.rank() == 0) std::puts(evaluation_json(result).c_str());
   return 0;
 }
 
@@ -101,12 +137,11 @@ int run(const Flags& flags) {
     return 0;
   }
   const Settings settings(config);
-  const Device device = train::choose_device(settings.run.device);
-  cpu::set_threads(static_cast<int>(settings.run.threads.value_or(available_cores())));
-  if (flags.dry_run) return dry_run(config, settings, device);
-  if (!flags.throughput.empty()) return throughput(config, settings, device, flags.throughput == "eval");
-  if (flags.eval) return evaluate(config, settings, device);
-  return train(config, settings, device);
+  const Process process = begin_process(config, settings, flags.dry_run);
+  if (flags.dry_run) return dry_run(config, settings, process);
+  if (!flags.throughput.empty()) return throughput(config, settings, process, flags.throughput == "eval");
+  if (flags.eval) return evaluate(config, settings, process);
+  return train(config, settings, process);
 }
 
 /// Flags that stand for a key, Swin's among them. One that is not given changes nothing.
@@ -158,6 +193,18 @@ Action add_train(CLI::App& app, const std::vector<std::string>& opts) {
   auto flags = std::make_shared<Flags>();
   add_source(app, flags->source, opts, "configuration (YAML)");
   app.add_flag("--eval", flags->eval, "evaluate only");
+  app.add_option_function<std::string>(
+         "--resume",
+         [flags](const std::string& from) {
+           const bool by_itself = from == "auto" || from == "none";
+           flags->source.flags.push_back(
+               by_itself ? config::Flag{"--resume", "TRAIN.AUTO_RESUME", from == "auto" ? "True" : "False"}
+                         : config::Flag{"--resume", "MODEL.RESUME", from});
+         },
+         "auto continues the newest checkpoint of the run directory; none begins anew; or a checkpoint or "
+         "run "
+         "directory")
+      ->type_name("auto|none|PATH");
   app.add_option("--throughput", flags->throughput,
                  "measure speed on one synthetic batch and stop; train if left out")
       ->expected(0, 1)

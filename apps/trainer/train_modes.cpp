@@ -3,11 +3,18 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/trainer/command.h"
+#include "lib/backend/cpu/info.h"
 #include "lib/backend/cpu/parallel.h"
 #include "lib/base/log.h"
 #include "lib/base/text.h"
 
 namespace trainer::app {
+namespace {
+
+/// The first line of --version.
+std::string build_text() { return version_text().substr(0, version_text().find('\n')); }
+
+}  // namespace
 
 data::Spec sample_spec(const config::Config& config, const train::Settings& s) {
   if (data::datasets().has(s.data.dataset) &&
@@ -30,7 +37,7 @@ train::Metrics build_metrics(const config::Config& config, const data::Spec& spe
 }
 
 std::map<std::string, std::string> derived_values(const train::Settings& s, const train::Plan& plan,
-                                                  Device device) {
+                                                  const Process& process) {
   const train::LearningRates rates = train::scaled_rates(s.train, plan.effective_batch);
   return {{"base_lr", fmt::format("{:.9g}", rates.base)},
           {"warmup_lr", fmt::format("{:.9g}", rates.warmup)},
@@ -38,17 +45,35 @@ std::map<std::string, std::string> derived_values(const train::Settings& s, cons
           {"effective_batch", std::to_string(plan.effective_batch)},
           {"steps_per_epoch", std::to_string(plan.steps_per_epoch)},
           {"total_steps", std::to_string(plan.total_steps)},
-          {"world_size", "1"},
-          {"device", device.str()},
+          {"world_size", std::to_string(process.world.size)},
+          {"device", process.device.str()},
           {"threads", std::to_string(cpu::threads())},
           {"seed", std::to_string(s.run.seed)},
-          {"build", fmt::format("'{}'", version_text().substr(0, version_text().find('\n')))}};
+          {"build", fmt::format("'{}'", build_text())}};
 }
 
-void announce(const train::Settings& s, const train::Training& t, Device device, const std::string& run) {
+train::Origin origin_of(const config::Config& config, const train::Training& t, Device device) {
+  const data::Dataset& dataset = t.loader->dataset();
+  const data::Spec& spec = dataset.spec();
+  return {.config = train::config_lines(config),
+          .data = fmt::format("{} samples of {}, {}", dataset.size(), spec.input,
+                              spec.is_classification() ? fmt::format("{} classes", spec.num_classes)
+                                                       : fmt::format("targets {}", spec.target)),
+          .global_batch = t.loader->sampler().global_batch(),
+          .world_size = t.trainer->parts().comm.size(),
+          .threads = cpu::threads(),
+          .device = device.str(),
+          .build = build_text(),
+          .instruction_set = cpu::instruction_set()};
+}
+
+void announce(const train::Settings& s, const train::Training& t, const Process& process,
+              const std::string& run) {
   const train::Plan& plan = t.trainer->plan();
-  log::info("{}: {} parameters, {} on {}{}", s.model.name, with_commas(t.parameters->count()),
-            s.train.optimizer, device.str(),
+  const Device device = process.device;
+  const int ranks = process.world.size;
+  log::info("{}: {} parameters, {} on {}{}{}", s.model.name, with_commas(t.parameters->count()),
+            s.train.optimizer, ranks == 1 ? "" : fmt::format("{} processes, each on ", ranks), device.str(),
             device.kind == Device::Kind::cpu
                 ? fmt::format(" ({} thread{})", cpu::threads(), cpu::threads() == 1 ? "" : "s")
                 : "");

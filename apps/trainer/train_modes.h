@@ -4,18 +4,21 @@
 #include <map>
 #include <string>
 
+#include "apps/trainer/process.h"
 #include "lib/train/build.h"
 #include "lib/train/evaluate.h"
+#include "lib/train/origin.h"
 
 namespace trainer::app {
 
 /// Layers, output shapes, parameters, multiply-accumulates and parameter groups, on stdout.
-int dry_run(const config::Config&, const train::Settings&, Device);
+int dry_run(const config::Config&, const train::Settings&, const Process&);
 
 /// Times steps on one synthetic batch: two to warm up, then at least five and ten seconds; the median. The
 /// last line of stdout is
-/// {"samples_per_s":..,"step_ms":..,"peak_bytes":..}.
-int throughput(const config::Config&, const train::Settings&, Device, bool evaluation);
+/// {"samples_per_s":..,"step_ms":..,"peak_bytes":..}, by rank 0: samples of all ranks, its own step and
+/// memory.
+int throughput(const config::Config&, const train::Settings&, const Process&, bool evaluation);
 
 /// What samples look like: as the dataset says where it can be had without files, else images of IMG_SIZE.
 data::Spec sample_spec(const config::Config&, const train::Settings&);
@@ -24,10 +27,13 @@ data::Spec sample_spec(const config::Config&, const train::Settings&);
 train::Metrics build_metrics(const config::Config&, const data::Spec&);
 
 /// What was computed from the configuration: derived.yaml.
-std::map<std::string, std::string> derived_values(const train::Settings&, const train::Plan&, Device);
+std::map<std::string, std::string> derived_values(const train::Settings&, const train::Plan&, const Process&);
+
+/// What a checkpoint keeps of where a run came from.
+train::Origin origin_of(const config::Config&, const train::Training&, Device);
 
 /// The first lines of a run: model, parameters, effective batch, learning rate, device.
-void announce(const train::Settings&, const train::Training&, Device, const std::string& run);
+void announce(const train::Settings&, const train::Training&, const Process&, const std::string& run);
 
 /// The last line of a run.
 std::string summary(const train::Trainer&);

@@ -112,12 +112,15 @@ void Grads::pass(int input, Tensor gradient) {
   if (wants(input)) slot_[input] = std::move(gradient);
 }
 
-void Grads::deliver() {
+void Grads::deliver(GradientListener* listener) {
   dy_ = Tensor();
   for (int i = 0; i < node_.inputs_; ++i) {
     if (!wants(i)) continue;
     check(slot_[i].defined(), "backward: an op left the gradient of its input {} unwritten", i);
-    node_.input_[i]->receive(std::move(slot_[i]));
+    Node& input = *node_.input_[i].get();
+    input.receive(std::move(slot_[i]));
+    if (!input.leaf_ || --input.pending_ > 0) continue;
+    if (listener != nullptr && input.tag_ >= 0) listener->ready(input.tag_);
   }
 }
 
@@ -139,13 +142,14 @@ void Var::zero_grad() const {
   if (node_ && node_->leaf_) node_->fresh_ = true;
 }
 
-void Var::rebase(Tensor value, Tensor gradient) {
+void Var::rebase(Tensor value, Tensor gradient, int64_t tag) {
   check(!node_ || node_->leaf_, "rebase: only a leaf can be moved");
   value_ = std::move(value);
   if (!node_) return;
   node_->device_ = value_.device();
   node_->gradient_ = std::move(gradient);
   node_->fresh_ = true;
+  node_->tag_ = tag;
 }
 
 /// One backward pass: the ops that the root depends on, latest first.
@@ -162,26 +166,30 @@ struct Node::Sweep {
     while (!open.empty()) {
       Node* node = open.back();
       open.pop_back();
-      if (node->leaf_) continue;
+      if (node->leaf_) continue;  // the root itself
       check(!node->done_, "backward: this graph has been walked already and its saved tensors are gone");
       order.push_back(node);
       for (int i = 0; i < node->inputs_; ++i) {
         Node* input = node->input_[i].get();
-        if (input == nullptr || input->sweep_ == sweep) continue;
-        input->sweep_ = sweep;
-        open.push_back(input);
+        if (input == nullptr) continue;
+        const bool known = std::exchange(input->sweep_, sweep) == sweep;
+        if (input->leaf_) {
+          input->pending_ = known ? input->pending_ + 1 : 1;
+        } else if (!known) {
+          open.push_back(input);
+        }
       }
     }
     std::sort(order.begin(), order.end(), [](const Node* a, const Node* b) { return a->id_ > b->id_; });
   }
 
-  static void run() {
+  static void run(GradientListener* listener) {
     for (Node* node : order) {
       Grads grads(*node, std::move(node->gradient_));
       node->gradient_ = Tensor();
       node->run(grads);
       node->done_ = true;
-      grads.deliver();
+      grads.deliver(listener);
     }
     // Edges are cut only now, and all at once: nodes keep their inputs alive, and releasing a deep graph must
     // not recurse.
@@ -194,14 +202,14 @@ struct Node::Sweep {
 thread_local std::vector<Node*> Node::Sweep::order, Node::Sweep::open;
 thread_local std::vector<NodePtr> Node::Sweep::held;
 
-void Var::backward(const Tensor& seed) const {
+void Var::backward(const Tensor& seed, GradientListener* listener) const {
   check(static_cast<bool>(node_), "backward: nothing here requires a gradient");
   check(value_.numel() == 1, "backward starts from a scalar, not from {}", shape());
   const NoGrad no_grad;
   Node::Sweep::collect(node_.get());
   node_->receive(seed.defined() ? seed.view(shape())
                                 : Tensor::full(shape(), 1, value_.dtype(), value_.device()));
-  Node::Sweep::run();
+  Node::Sweep::run(listener);
 }
 
 }  // namespace trainer

@@ -22,6 +22,15 @@ namespace trainer {
 class Grads;
 class Node;
 
+/// Told during backward() when a leaf's gradient is complete: what sums gradients over processes begins with
+/// it while the rest is still being computed.
+class GradientListener {
+ public:
+  virtual ~GradientListener() = default;
+  /// `tag` is the leaf's (Var::rebase). Once for each leaf that receives a gradient in this backward().
+  virtual void ready(int64_t tag) = 0;
+};
+
 /// Owner of a tape node (an intrusive reference count).
 class NodePtr {
  public:
@@ -62,13 +71,13 @@ class Var {
   /// filled with zeros.
   void zero_grad() const;
   /// Moves a leaf onto other memory (an arena): value's elements are not copied; gradients will be written
-  /// into `gradient`.
-  void rebase(Tensor value, Tensor gradient);
+  /// into `gradient`. `tag` names it to a GradientListener; -1: it is not announced.
+  void rebase(Tensor value, Tensor gradient, int64_t tag = -1);
 
   /// Differentiates this scalar with respect to every leaf it depends on. `seed` (rank 0) is the gradient of
   /// the objective with respect to it; 1 if not given. A graph can be walked once. Throws if an op on the way
   /// has no backward.
-  void backward(const Tensor& seed = {}) const;
+  void backward(const Tensor& seed = {}, GradientListener* listener = nullptr) const;
 
  private:
   Tensor value_;
@@ -118,7 +127,9 @@ class Node {
   bool leaf_ = false;
   bool fresh_ = true;  // leaf: the next write overwrites
   bool done_ = false;  // an op whose backward function has run
+  int pending_ = 0;    // leaf: gradients that this backward pass has still to bring
   int inputs_ = 0;
+  int64_t tag_ = -1;           // leaf: its name to a GradientListener
   NodePtr input_[max_inputs];  // null where no gradient is needed
   Shape shape_;                // of the output
   DType dtype_;
@@ -143,7 +154,7 @@ class Grads {
   friend class Node;
   friend struct Node::Sweep;
   Grads(Node& node, Tensor dy) : node_(node), dy_(std::move(dy)) {}
-  void deliver();
+  void deliver(GradientListener*);
   Node& node_;
   Tensor dy_;
   Tensor slot_[Node::max_inputs];

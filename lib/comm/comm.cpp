@@ -132,6 +132,11 @@ void Comm::barrier(std::string_view what) {
   if (size_ > 1) perform({"barrier", what}, [&](const Call& call) { do_all_gather(call, {}); });
 }
 
+std::unique_ptr<Comm> Comm::duplicate(const std::string& name) {
+  barrier("duplicate " + name);
+  return do_duplicate(name);
+}
+
 void Comm::abort(std::string_view why) {
   if (size_ > 1) do_abort(std::string(why));
 }

@@ -52,6 +52,10 @@ class Comm {
   /// Returns when all ranks have called it.
   void barrier(std::string_view what);
 
+  /// Another Comm over the same ranks, for calls that are made beside this one's, from another thread. A
+  /// collective: every rank calls it, with the same name.
+  std::unique_ptr<Comm> duplicate(const std::string& name);
+
   /// Gives up: a call that waits on this rank and all later ones throw Error(Exit::distributed) with `why`,
   /// as do those of the other ranks ("rank 1 gave up: ..."). From any thread.
   void abort(std::string_view why);
@@ -73,6 +77,7 @@ class Comm {
   virtual void do_broadcast(const Call&, Tensor& t, int root) = 0;
   virtual std::vector<std::string> do_all_gather(const Call&, std::string_view bytes) = 0;
   virtual void do_abort(const std::string& why) = 0;
+  virtual std::unique_ptr<Comm> do_duplicate(const std::string& name) = 0;
 
   /// What a call's signature is made of.
   struct Pieces;

@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <cstring>
 #include <functional>
+#include <map>
 #include <mutex>
 
 #include "lib/comm/sum.h"
@@ -34,6 +35,14 @@ class LocalHub::State {
   void abort(int rank, const std::string& why) {
     const std::lock_guard lock(mutex_);
     break_off(Exit::distributed, fmt::format("rank {} gave up: {}", rank, why));
+  }
+
+  /// Where the ranks' duplicates of that name meet.
+  State& duplicate(const std::string& name) {
+    const std::lock_guard lock(mutex_);
+    auto& state = duplicates_[name];
+    if (!state) state = std::make_unique<State>(size(), timeout_);
+    return *state;
   }
 
   /// `mine` and `length` are this rank's bytes. `work` gets those of all ranks once all are there, and runs
@@ -86,8 +95,7 @@ class LocalHub::State {
       if (round_ != round || error_) return true;
       for (size_t r = 0; r < ranks_.size(); ++r) {
         if (!ranks_[r].gone || ranks_[r].waits) continue;
-        break_off(Exit::distributed,
-                  fmt::format("rank {} is gone: {} cannot be completed", r, call(slot)));
+        break_off(Exit::distributed, fmt::format("rank {} is gone: {} cannot be completed", r, call(slot)));
         return true;
       }
       return false;
@@ -98,7 +106,7 @@ class LocalHub::State {
       const Slot& other = ranks_[r];
       if (other.waits) continue;
       missing += fmt::format("{}rank {} ({})", missing.empty() ? "" : ", ", r,
-                             !other.joined           ? "has not joined"
+                             !other.joined        ? "has not joined"
                              : other.text.empty() ? "has called nothing yet"
                                                   : "its last collective was " + call(other));
     }
@@ -123,6 +131,7 @@ class LocalHub::State {
   int arrived_ = 0;
   uint64_t round_ = 0;
   std::unique_ptr<Error> error_;
+  std::map<std::string, std::unique_ptr<State>> duplicates_;
 };
 
 class LocalHub::Rank final : public Comm {
@@ -145,8 +154,7 @@ class LocalHub::Rank final : public Comm {
   }
 
   void do_broadcast(const Call& call, Tensor& t, int root) override {
-    meet(call, bytes_of(t),
-         [root](std::span<const Bytes> all) { spread(all, static_cast<size_t>(root)); });
+    meet(call, bytes_of(t), [root](std::span<const Bytes> all) { spread(all, static_cast<size_t>(root)); });
   }
 
   std::vector<std::string> do_all_gather(const Call& call, std::string_view bytes) override {
@@ -166,6 +174,10 @@ class LocalHub::Rank final : public Comm {
   }
 
   void do_abort(const std::string& why) override { state_.abort(rank(), why); }
+
+  std::unique_ptr<Comm> do_duplicate(const std::string& name) override {
+    return std::make_unique<Rank>(state_.duplicate(name), rank());
+  }
 
   void meet(const Call& call, Bytes mine, const std::function<void(std::span<const Bytes>)>& work) {
     state_.meet(rank(), call.sequence, call.signature, call.text, mine, work);

@@ -7,6 +7,7 @@ namespace {
 class Single final : public Comm {
  public:
   using Config = CommConfig;
+  Single() : Comm(0, 1) {}
   Single(const Config&, const World& world) : Comm(0, 1) {
     check(Exit::usage, world.size == 1, "COMM.BACKEND single is for one rank; there are {}", world.size);
   }
@@ -18,6 +19,7 @@ class Single final : public Comm {
     return {std::string(bytes)};
   }
   void do_abort(const std::string&) override {}
+  std::unique_ptr<Comm> do_duplicate(const std::string&) override { return std::make_unique<Single>(); }
 };
 
 const bool registered = backends().add<Single>("single");

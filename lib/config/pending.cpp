@@ -131,7 +131,6 @@ const std::vector<Table>& tables() {
        {},
        {
            {"START_EPOCH", 0, Effect::refused, "first epoch"},
-           {"AUTO_RESUME", true, Effect::none, "continue from the newest checkpoint of the run directory"},
            {"USE_CHECKPOINT", false, Effect::none,
             "recompute activations in the backward pass to save memory"},
            {"LAYER_DECAY", 1.0, Effect::refused,
@@ -142,14 +141,8 @@ const std::vector<Table>& tables() {
        "",
        {},
        {
-           {"MODEL.RESUME", "", Effect::refused, "a checkpoint to continue from"},
-           {"SAVE_FREQ", 1, Effect::none, "epochs between checkpoints"},
-           {"SAVE_STEPS", 0, Effect::none, "optimizer steps between checkpoints; 0: by SAVE_FREQ"},
-           {"SAVE_KEEP", 3, Effect::none, "checkpoints that are kept"},
            {"EVAL_MODE", false, Effect::refused, "evaluate only"},
            {"THROUGHPUT_MODE", false, Effect::refused, "measure throughput only"},
-           {"LOCAL_RANK", 0, Effect::none,
-            "index of this process on its machine; the environment's LOCAL_RANK wins"},
            {"FUSED_WINDOW_PROCESS", false, Effect::none,
             "fused window partition and shift: the same numbers, faster"},
            {"FUSED_LAYERNORM", false, Effect::none, "fused layer normalisation: the same numbers, faster"},

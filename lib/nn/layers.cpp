@@ -87,14 +87,16 @@ Var BatchNorm::apply(const Var& x, const Var& residual, bool relu) {
   const ops::BatchNormArgs args{.eps = eps_, .relu = relu};
   const ops::Moments running{running_mean_.value, running_var_.value};
   if (!training()) return autograd::batch_norm_eval(x, weight_.var, bias_.var, residual, args, running);
-  const int64_t count = x.shape().rows();
-  check(Exit::usage, count > 1,
+  autograd::SharedBatch whole{.sum = context().batch_sum, .count = static_cast<double>(x.shape().rows())};
+  if (whole.sum != nullptr) {  // a sample has as many rows on every rank, where this one may have no sample
+    whole.count = static_cast<double>(context().batch_size * x.shape().drop_front().rows());
+  }
+  check(Exit::usage, whole.count > 1,
         "{}: batch norm needs more than one value per channel while training, got input {}", path(),
         x.shape());
   ops::Moments batch;
-  Var y = autograd::batch_norm_train(x, weight_.var, bias_.var, residual, args, batch);
-  ops::batch_norm_update(batch, static_cast<double>(count), momentum_, running_mean_.value,
-                         running_var_.value);
+  Var y = autograd::batch_norm_train(x, weight_.var, bias_.var, residual, args, whole, batch);
+  ops::batch_norm_update(batch, whole.count, momentum_, running_mean_.value, running_var_.value);
   num_batches_tracked_.value.data<int64_t>()[0] += 1;
   return y;
 }

@@ -17,6 +17,7 @@
 #include <string_view>
 #include <vector>
 
+#include "lib/autograd/norm.h"
 #include "lib/autograd/var.h"
 #include "lib/nn/init.h"
 
@@ -95,6 +96,10 @@ struct Context {
   uint64_t step = 0;  ///< of the optimizer: masks of dropout are a function of seed, layer path, step and row
   int64_t first_row =
       0;  ///< position of this batch's first sample in the step's whole batch, over ranks and micro-batches
+  /// SyncBN: statistics are those of the micro-batch over all ranks, which has so many samples. nullptr: each
+  /// rank normalises its own part.
+  autograd::BatchSum* batch_sum = nullptr;
+  int64_t batch_size = 0;
   Observer* observer = nullptr;
 };
 

@@ -40,6 +40,24 @@ Moments batch_norm_statistics(const Tensor& x) {
   return m;
 }
 
+Tensor batch_norm_sums(const Moments& m, double count) {
+  expect_floating(BatchNormSums::name, "mean", m.mean);
+  expect_like(BatchNormSums::name, "variance", m.var, m.mean);
+  Tensor sums = Tensor::empty({2, m.mean.numel()}, DType::f64, m.mean.device());
+  Kernels<BatchNormSums>::on(sums.device())(m.mean, m.var, count, sums);
+  return sums;
+}
+
+Moments batch_norm_moments(const Tensor& sums, double count, DType dtype) {
+  check(sums.rank() == 2, "{}: the sums are {}, expected [2, C]", BatchNormMoments::name, sums.shape());
+  expect(BatchNormMoments::name, "sums", sums, {2, sums.size(1)}, DType::f64, sums.device());
+  check(count > 0, "{}: no rows", BatchNormMoments::name);
+  const Shape shape{sums.size(1)};
+  Moments m{Tensor::empty(shape, dtype, sums.device()), Tensor::empty(shape, dtype, sums.device())};
+  Kernels<BatchNormMoments>::on(sums.device())(sums, count, m.mean, m.var);
+  return m;
+}
+
 Tensor batch_norm_apply(const Tensor& x, const Moments& m, const Tensor& gamma, const Tensor& beta,
                         const Tensor& residual, const BatchNormArgs& args) {
   constexpr std::string_view op = BatchNormApply::name;

@@ -44,11 +44,25 @@ struct BatchNormUpdate {
                   Tensor& running_var);
 };
 
+struct BatchNormSums {
+  static constexpr std::string_view name = "batch_norm_sums";
+  using Fn = void(const Tensor& mean, const Tensor& var, double count, Tensor& sums);
+};
+struct BatchNormMoments {
+  static constexpr std::string_view name = "batch_norm_moments";
+  using Fn = void(const Tensor& sums, double count, Tensor& mean, Tensor& var);
+};
+
 /// Mean and biased variance of x [..., C] over all but the last axis: both [C], f32 (f64 for f64).
 struct Moments {
   Tensor mean, var;
 };
 Moments batch_norm_statistics(const Tensor& x);
+
+/// Moments of `count` rows as sums that add up over parts of a batch, and back: f64 [2, C], sum x and sum
+/// x^2. In f64 the difference that gives the variance loses nothing that f32 inputs have.
+Tensor batch_norm_sums(const Moments&, double count);
+Moments batch_norm_moments(const Tensor& sums, double count, DType);
 
 /// y as above; `residual` has the shape of x or is none; gamma and beta [C] are f32 (f64 for f64).
 Tensor batch_norm_apply(const Tensor& x, const Moments&, const Tensor& gamma, const Tensor& beta,

@@ -81,12 +81,13 @@ Parameters::Parameters(nn::Module& model, const GroupRules& rules, std::optional
   gradients_ = zeros();
   frozen_values_ = Tensor::zeros({lay_out(frozen_, unit)}, dtype, place);
 
-  for (const Span& span : trainable_) {
+  for (size_t i = 0; i < trainable_.size(); ++i) {
+    const Span& span = trainable_[i];
     Var& var = span.parameter->var;
     Tensor value = part(values_, span);
     value.copy_from(var.value());
     if (!var.requires_grad()) var = Var(value, true);  // was frozen in earlier arenas
-    var.rebase(value, part(gradients_, span));
+    var.rebase(value, part(gradients_, span), static_cast<int64_t>(i));
   }
   for (const Span& span : frozen_) {
     Tensor value = part(frozen_values_, span);
@@ -110,14 +111,27 @@ Tensor Parameters::part(const Tensor& arena, const Span& span) {
   return Tensor::over(arena.storage(), offset, span.parameter->var.shape(), arena.dtype());
 }
 
+bool Parameters::has_gradient(size_t i) const { return trainable_[i].parameter->var.grad().defined(); }
+
 void Parameters::zero_grad() {
+  by_any_rank_.clear();
   for (const Span& span : trainable_) span.parameter->var.zero_grad();
+}
+
+bool Parameters::receives(size_t i) const {
+  return by_any_rank_.empty() ? has_gradient(i) : static_cast<bool>(by_any_rank_[i]);
+}
+
+void Parameters::set_received(const std::vector<char>& by_any_rank) {
+  check(by_any_rank.size() == trainable_.size(), "set_received: {} entries for {} parameters",
+        by_any_rank.size(), trainable_.size());
+  by_any_rank_ = by_any_rank;
 }
 
 const std::vector<ops::Segment>& Parameters::segments() {
   bool changed = false;
   for (size_t i = 0; i < trainable_.size(); ++i) {
-    const bool receives = trainable_[i].parameter->var.grad().defined();
+    const bool receives = this->receives(i);
     if (receives == static_cast<bool>(received_[i])) continue;
     changed = true;
     received_[i] = receives;
@@ -143,8 +157,8 @@ void Parameters::merge() {
 
 std::vector<std::string> Parameters::without_gradient() const {
   std::vector<std::string> names;
-  for (const Span& span : trainable_) {
-    if (!span.parameter->var.grad().defined()) names.push_back(span.name);
+  for (size_t i = 0; i < trainable_.size(); ++i) {
+    if (!receives(i)) names.push_back(trainable_[i].name);
   }
   return names;
 }

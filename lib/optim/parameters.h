@@ -87,15 +87,22 @@ class Parameters {
   /// gradients() is summed or reduced: where a parameter stops receiving gradients, its span of gradients()
   /// is set to zero here.
   const std::vector<ops::Segment>& segments();
+  /// The parameter at this place of trainable() received a gradient in this process since zero_grad().
+  bool has_gradient(size_t index) const;
+  /// Where gradients are summed over processes: which parameters received one in any of them, by place in
+  /// trainable(). Holds until zero_grad(); segments() and without_gradient() go by it.
+  void set_received(const std::vector<char>& by_any_rank);
   /// Trainable parameters that received no gradient since zero_grad().
   std::vector<std::string> without_gradient() const;
 
  private:
+  bool receives(size_t index) const;
   void merge();
 
   std::vector<Span> trainable_, frozen_;
   Tensor values_, gradients_, frozen_values_;
   std::vector<char> received_;  // by trainable parameter: has a gradient that segments_ covers
+  std::vector<char> by_any_rank_;  // as set_received(); empty: this process alone counts
   std::vector<ops::Segment> segments_;
 };
 

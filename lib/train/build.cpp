@@ -1,6 +1,7 @@
 #include "lib/train/build.h"
 
 #include "lib/base/log.h"
+#include "lib/checkpoint/locate.h"
 #include "lib/optim/lr_scaling.h"
 
 namespace trainer::train {
@@ -22,6 +23,16 @@ std::string weights_path(const ModelSettings& s) {
   return (fs::path(s.weights_dir) / (s.name + ".safetensors")).string();
 }
 
+/// SyncBN's sums. They need a Comm of their own: the run's sums gradients in another thread at the same time.
+class CommBatchSum final : public autograd::BatchSum {
+ public:
+  explicit CommBatchSum(comm::Comm& of_run) : comm_(of_run.duplicate("batch norm")) {}
+  void sum(Tensor& t) override { comm_->all_reduce(t, "batch norm"); }
+
+ private:
+  std::unique_ptr<comm::Comm> comm_;
+};
+
 }  // namespace
 
 Settings::Settings(const config::Config& c)
@@ -31,10 +42,11 @@ Settings::Settings(const config::Config& c)
       data(config::bind<DataSettings>(c.root())),
       loader(config::bind<data::LoaderConfig>(c.group("DATA"))) {}
 
-Device choose_device(const std::string& key) {
+Device choose_device(const std::string& key, int local_rank) {
   const bool cuda = has_backend(Device::Kind::cuda) && backend(Device::Kind::cuda).count() > 0;
-  if (key == "auto") return {cuda ? Device::Kind::cuda : Device::Kind::cpu, 0};
-  const Device device = Device::parse(key);
+  Device device =
+      key == "auto" ? Device{cuda ? Device::Kind::cuda : Device::Kind::cpu, 0} : Device::parse(key);
+  if (device.kind == Device::Kind::cuda && (key == "auto" || key == "cuda")) device.index = local_rank;
   const int count = backend(device.kind).count();
   check(Exit::usage, device.index < count, "DEVICE {}: there are {} such devices", key, count);
   return device;
@@ -60,10 +72,12 @@ std::shared_ptr<const data::Dataset> build_dataset(const config::Config& config,
 }
 
 std::unique_ptr<data::Loader> build_loader(std::shared_ptr<const data::Dataset> dataset, const Settings& s,
-                                           data::Split split) {
+                                           data::Split split, const comm::Comm& comm) {
   const bool training = split == data::Split::train;
   const data::Sampler sampler({.size = dataset->size(),
                                .batch_size = s.loader.batch_size,
+                               .rank = comm.rank(),
+                               .world = comm.size(),
                                .shuffle = training && s.loader.shuffle,
                                .drop_last = training && s.loader.drop_last,
                                .seed = static_cast<uint64_t>(s.run.seed)});
@@ -75,9 +89,10 @@ std::unique_ptr<nn::Model> build_model(const config::Config& config, const Setti
   check_type(s.model.type);
   auto model = nn::models().make(s.model.name, config.group("MODEL"), sample);
   nn::initialize(*model, static_cast<uint64_t>(s.run.seed));
-  if (const std::string weights = weights_path(s.model); !weights.empty()) {
+  if (const std::string named = weights_path(s.model); !named.empty()) {
+    const fs::path weights = checkpoint::find_weights(named);
     checkpoint::load_weights(*model, weights, options);
-    log::info("weights of {}", weights);
+    log::info("weights of {}", weights.string());
   }
   nn::move_to(*model, device);
   return model;
@@ -110,7 +125,7 @@ std::unique_ptr<optim::Schedule> build_schedule(const config::Config& config, co
 }
 
 Training::Training(const config::Config& config, const Settings& s,
-                   std::unique_ptr<data::Loader> training_loader, Device device)
+                   std::unique_ptr<data::Loader> training_loader, Device device, comm::Comm& comm)
     : loader(std::move(training_loader)) {
   const data::Spec& spec = loader->dataset().spec();
   const TrainerConfig recipe{.epochs = s.train.epochs,
@@ -128,8 +143,15 @@ Training::Training(const config::Config& config, const Settings& s,
       *model, optim::GroupRules{.weight_decay = s.train.weight_decay}, device);
   optimizer = optim::optimizers().make(s.train.optimizer, config.group("TRAIN.OPTIMIZER"), *parameters);
   schedule = build_schedule(config, s, make_plan(recipe, *loader));
-  trainer =
-      std::make_unique<Trainer>(recipe, *model, *loss, *parameters, *optimizer, *schedule, *loader, device);
+  if (s.train.sync_bn && comm.size() > 1) batch_sum = std::make_unique<CommBatchSum>(comm);
+  trainer = std::make_unique<Trainer>(recipe, Parts{.model = *model,
+                                                    .loss = *loss,
+                                                    .parameters = *parameters,
+                                                    .optimizer = *optimizer,
+                                                    .schedule = *schedule,
+                                                    .loader = *loader,
+                                                    .comm = comm,
+                                                    .batch_sum = batch_sum.get()});
 }
 
 }  // namespace trainer::train

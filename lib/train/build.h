@@ -28,17 +28,17 @@ struct Settings {
   data::LoaderConfig loader;
 };
 
-/// auto is the first CUDA device where there is one, else the CPU. Throws Error(Exit::usage) if the device is
-/// not there.
-Device choose_device(const std::string& key);
+/// auto is CUDA where there is a device, else the CPU; auto and cuda take the device of this process' local
+/// rank. Throws Error(Exit::usage) if the device is not there.
+Device choose_device(const std::string& key, int local_rank = 0);
 
 /// OUTPUT/MODEL.NAME/TAG.
 std::string run_path(const Settings&);
 
 std::shared_ptr<const data::Dataset> build_dataset(const config::Config&, const Settings&, data::Split);
-/// Training: shuffled as the keys say. Validation: in order, nothing dropped.
-std::unique_ptr<data::Loader> build_loader(std::shared_ptr<const data::Dataset>, const Settings&,
-                                           data::Split);
+/// This rank's part. Training: shuffled as the keys say. Validation: in order, nothing dropped.
+std::unique_ptr<data::Loader> build_loader(std::shared_ptr<const data::Dataset>, const Settings&, data::Split,
+                                           const comm::Comm&);
 
 /// The model for samples of a shape, initialised from SEED on the host, then from PRETRAINED if that is set,
 /// then moved to the device.
@@ -57,14 +57,15 @@ std::unique_ptr<optim::Schedule> build_schedule(const config::Config&, const Set
 
 /// The parts of a training run, in the order in which they are built. Members refer to earlier ones.
 struct Training {
-  /// `loader` of the training split.
-  Training(const config::Config&, const Settings&, std::unique_ptr<data::Loader> loader, Device);
+  /// `loader` of the training split, this rank's part of it.
+  Training(const config::Config&, const Settings&, std::unique_ptr<data::Loader> loader, Device, comm::Comm&);
   std::unique_ptr<data::Loader> loader;
   std::unique_ptr<nn::Model> model;
   std::unique_ptr<nn::Loss> loss;
   std::unique_ptr<optim::Parameters> parameters;
   std::unique_ptr<optim::Optimizer> optimizer;
   std::unique_ptr<optim::Schedule> schedule;
+  std::unique_ptr<autograd::BatchSum> batch_sum;  // SyncBN
   std::unique_ptr<Trainer> trainer;
 };
 

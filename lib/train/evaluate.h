@@ -1,6 +1,7 @@
 // Evaluation: a pass over a dataset without gradients.
 #pragma once
 
+#include "lib/comm/comm.h"
 #include "lib/data/loader.h"
 #include "lib/metrics/metric.h"
 #include "lib/nn/loss.h"
@@ -9,22 +10,23 @@
 
 namespace trainer::train {
 
-/// Runs the model in evaluation mode over the loader's epoch 0 and feeds each metric. The mode of `context`
-/// is restored. Each sample counts once. The loss is unsmoothed: it measures the model, not the
-/// regularisation.
 using Metrics = std::vector<std::pair<std::string, std::unique_ptr<metrics::Metric>>>;
-Evaluation evaluate(nn::Model&, nn::Context&, const nn::Loss&, const Metrics&, data::Loader&, Device);
+
+/// Runs the model in evaluation mode over the loader's epoch 0 and feeds each metric. Every rank calls it
+/// with a loader of its part; each sample counts once, and all ranks get the same result. The mode of
+/// `context` is restored. The loss is unsmoothed: it measures the model, not the regularisation. Buffers
+/// become rank 0's.
+Evaluation evaluate(nn::Model&, nn::Context&, const nn::Loss&, const Metrics&, data::Loader&, comm::Comm&);
 
 /// Evaluates after each epoch and reports the result to all hooks.
 class EvaluateHook final : public Hook {
  public:
-  EvaluateHook(std::unique_ptr<data::Loader> loader, const nn::Loss& loss, Metrics metrics)
-      : loader_(std::move(loader)), loss_(loss), metrics_(std::move(metrics)) {}
+  EvaluateHook(std::unique_ptr<data::Loader> loader, Metrics metrics)
+      : loader_(std::move(loader)), metrics_(std::move(metrics)) {}
   void on_epoch_end(Trainer&) override;
 
  private:
   std::unique_ptr<data::Loader> loader_;
-  const nn::Loss& loss_;
   Metrics metrics_;
 };
 

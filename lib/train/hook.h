@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "lib/base/error.h"
+#include "lib/checkpoint/archive.h"
 
 namespace trainer::train {
 
@@ -44,11 +45,20 @@ class Trainer;
 class Hook {
  public:
   virtual ~Hook() = default;
+  /// What a checkpoint keeps of this hook, under its name(); both directions in one function. Nothing if the
+  /// name is empty.
+  virtual std::string_view name() const { return {}; }
+  virtual void state(checkpoint::Archive&) {}
+
   virtual void on_start(Trainer&) {}
   virtual void on_step(Trainer&, const StepReport&) {}
   /// After the last step of an epoch, or of the run.
   virtual void on_epoch_end(Trainer&) {}
   virtual void on_evaluation(Trainer&, const Evaluation&) {}
+  /// Between two steps, after what the last one brought with it (an evaluation, say): what is saved here goes
+  /// on exactly as this run does.
+  virtual void on_boundary(Trainer&) {}
+  /// The run has ended: the plan is done, or it was asked to stop.
   virtual void on_finish(Trainer&) {}
 };
 

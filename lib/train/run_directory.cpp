@@ -2,7 +2,8 @@
 
 #include <unistd.h>
 
-#include <charconv>
+#include <cctype>
+#include <random>
 #include <system_error>
 
 namespace trainer::train {
@@ -15,18 +16,11 @@ RunDirectory::RunDirectory(const fs::path& path) : path_(path) {
         path_.string(), std::error_code(errno, std::generic_category()).message());
   lock_ = std::make_unique<FileLock>(path_ / ".lock");
   used_ = fs::exists(path_ / "config.yaml");
-}
-
-std::optional<int64_t> RunDirectory::latest_step() const {
-  const fs::path pointer = path_ / "checkpoints" / "latest";
-  if (!fs::exists(pointer)) return std::nullopt;
-  const std::string text = read_file(pointer, Exit::weights, 4096);
-  constexpr std::string_view prefix = "step-";
-  int64_t step = 0;
-  if (!text.starts_with(prefix)) return std::nullopt;
-  const auto [end, error] = std::from_chars(text.data() + prefix.size(), text.data() + text.size(), step);
-  if (error != std::errc()) return std::nullopt;
-  return step;
+  const fs::path id = path_ / "checkpoints" / ".run";
+  if (!fs::exists(id))
+    write_file_atomically(id, fmt::format("{:08x}\n", std::random_device()()), Exit::usage);
+  id_ = read_file(id, Exit::usage, 64);
+  std::erase_if(id_, [](char c) { return !std::isalnum(static_cast<unsigned char>(c)); });
 }
 
 void RunDirectory::describe(const std::string& config, const std::map<std::string, std::string>& derived) {
@@ -34,20 +28,6 @@ void RunDirectory::describe(const std::string& config, const std::map<std::strin
   for (const auto& [key, value] : derived) text += fmt::format("{}: {}\n", key, value);
   write_file_atomically(path_ / "config.yaml", config, Exit::usage);
   write_file_atomically(path_ / "derived.yaml", text, Exit::usage);
-}
-
-fs::path RunDirectory::checkpoint(int64_t step) const {
-  return path_ / "checkpoints" / fmt::format("step-{:08}", step);
-}
-
-void RunDirectory::point(std::string_view name, int64_t step) {
-  write_file_atomically(path_ / "checkpoints" / name, checkpoint(step).filename().string() + "\n",
-                        Exit::weights);
-}
-
-void RunDirectory::remove_checkpoint(int64_t step) {
-  std::error_code error;
-  fs::remove_all(checkpoint(step), error);  // what cannot be removed only takes space
 }
 
 }  // namespace trainer::train

@@ -4,7 +4,6 @@
 
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "lib/base/file.h"
@@ -21,22 +20,18 @@ class RunDirectory {
   fs::path file(std::string_view name) const { return path_ / name; }
   /// A run has begun here before.
   bool used() const { return used_; }
-  /// The step of the newest saved weights, if there are any.
-  std::optional<int64_t> latest_step() const;
-
+  /// Tells this run's files from others'; the same for as long as the directory lives.
+  const std::string& id() const { return id_; }
   /// Writes config.yaml (the merged configuration) and derived.yaml (what was computed from it).
   void describe(const std::string& config, const std::map<std::string, std::string>& derived);
 
-  /// checkpoints/step-00001200: where the weights of a step are kept.
-  fs::path checkpoint(int64_t step) const;
-  /// Points checkpoints/latest or checkpoints/best at a step, atomically.
-  void point(std::string_view name, int64_t step);
-  /// Removes a step's directory.
-  void remove_checkpoint(int64_t step);
+  /// Where step directories lie (lib/checkpoint/step_directory.h).
+  fs::path checkpoints() const { return path_ / "checkpoints"; }
 
  private:
   fs::path path_;
   std::unique_ptr<FileLock> lock_;
+  std::string id_;
   bool used_ = false;
 };
 

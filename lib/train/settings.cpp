@@ -48,6 +48,13 @@ void RunSettings::fields(config::Fields& f) {
             {.min = 1, .max = 4096});
   f("DETERMINISTIC", deterministic,
     "results independent of the number of threads; on CUDA the same bits every time");
+  f("LOCAL_RANK", local_rank, "index of this process on its machine; the environment's LOCAL_RANK wins",
+    {.min = 0});
+  f("SAVE_FREQ", save_freq, "epochs between checkpoints; 0: none", {.min = 0, .unit = "epochs"});
+  f("SAVE_STEPS", save_steps, "also save every so many optimizer steps; 0: by SAVE_FREQ",
+    {.min = 0, .unit = "steps"});
+  f("SAVE_KEEP", save_keep, "checkpoints that are kept, the newest ones; the best one is kept beside them",
+    {.min = 1});
   f("PLUGINS", plugins, "shared libraries with components of one's own, loaded at the start");
 }
 
@@ -56,6 +63,7 @@ void ModelSettings::fields(config::Fields& f) {
     "auto: NAME is a registered model; swin, swinv2, ...: built from MODEL.SWIN, ..., and NAME is a label");
   f("NAME", name, "timm's name of the model, or the run's label");
   f("PRETRAINED", pretrained, "weights to start from (.safetensors)");
+  f("RESUME", resume, "a checkpoint or run directory to continue from; empty: see TRAIN.AUTO_RESUME");
   f("WEIGHTS_DIR", weights_dir, "a folder of weights by model name, used when PRETRAINED is empty");
   f.auto_or("IN_CHANS", in_chans, "input channels; auto: what the data has", {.min = 1});
 }
@@ -76,6 +84,8 @@ void TrainSettings::fields(config::Fields& f) {
   f("CLIP_GRAD", clip_grad, "largest norm of all gradients together; 0: no clipping", {.min = 0});
   f("MAX_NONFINITE", max_nonfinite, "give up after so many steps in a row whose loss is not finite",
     {.min = 1, .unit = "steps"});
+  f("AUTO_RESUME", auto_resume, "continue from the newest checkpoint of the run directory, if it has one");
+  f("SYNC_BN", sync_bn, "batch norm over the batch of all processes (SyncBN) instead of each process' part");
   f("LOSS", loss, "auto: cross_entropy for class labels, mse for values; or a registered loss");
   Name optimizer_name{optimizer, "adamw, sgd, ...: one of the registered optimizers"};
   f.group("OPTIMIZER", optimizer_name);

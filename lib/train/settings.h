@@ -11,20 +11,22 @@ namespace trainer::train {
 
 /// Root keys.
 struct RunSettings {
-  std::string output, tag = "default";
+  std::string output = {}, tag = "default";
   int64_t seed = 0;
   int64_t print_freq = 10;
   std::string device = "auto";
-  std::optional<int64_t> threads;
+  std::optional<int64_t> threads = {};
   bool deterministic = false;
-  std::vector<std::string> plugins;
+  std::vector<std::string> plugins = {};
+  int64_t local_rank = 0;
+  int64_t save_freq = 1, save_steps = 0, save_keep = 3;
   void fields(config::Fields&);
 };
 
 /// MODEL: which model, from where.
 struct ModelSettings {
   std::string type = "auto", name = "swin_tiny_patch4_window7_224";
-  std::string pretrained, weights_dir;
+  std::string pretrained, weights_dir, resume;
   std::optional<int64_t> in_chans;
   void fields(config::Fields&);
 };
@@ -36,6 +38,7 @@ struct TrainSettings {
   std::string lr_scaling = "linear";
   int64_t lr_reference_batch = 512;
   std::string loss = "auto", optimizer = "adamw", schedule = "cosine";
+  bool auto_resume = true, sync_bn = false;
   void fields(config::Fields&);
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "lib/base/board.h"
 #include "lib/base/log.h"
 #include "lib/base/system.h"
 #include "lib/ops/flat.h"
@@ -27,21 +28,16 @@ Plan make_plan(const TrainerConfig& c, const data::Loader& loader) {
   return plan;
 }
 
-Trainer::Trainer(const TrainerConfig& config, nn::Model& model, const nn::Loss& loss,
-                 optim::Parameters& parameters, optim::Optimizer& optimizer, const optim::Schedule& schedule,
-                 data::Loader& loader, Device device)
+Trainer::Trainer(const TrainerConfig& config, const Parts& parts)
     : config_(config),
-      model_(model),
-      loss_(loss),
-      parameters_(parameters),
-      optimizer_(optimizer),
-      schedule_(schedule),
-      loader_(loader),
-      device_(device),
-      plan_(make_plan(config, loader)),
-      control_(Tensor::zeros({ops::Control::size}, DType::f64, device)) {
+      parts_(parts),
+      device_(parts.parameters.values().device()),
+      plan_(make_plan(config, parts.loader)),
+      gradient_sum_(parts.comm, parts.parameters),
+      control_(Tensor::zeros({ops::Control::size}, DType::f64, device_)) {
   context_.seed = config.seed;
-  nn::attach(model_, context_);
+  context_.batch_sum = parts.batch_sum;
+  nn::attach(parts_.model, context_);
 }
 
 void Trainer::add(std::unique_ptr<Hook> hook) { hooks_.push_back(std::move(hook)); }
@@ -53,52 +49,67 @@ void Trainer::report(const Evaluation& evaluation) {
 
 void Trainer::run() {
   for (auto& hook : hooks_) hook->on_start(*this);
+  parts_.loader.start(epoch_, position_);
   data::Batch batch;
-  for (; step_ < plan_.total_steps && !stopped_; ++epoch_) {
-    loader_.start(epoch_);
-    const int64_t end_of_epoch = std::min((epoch_ + 1) * plan_.steps_per_epoch, plan_.total_steps);
-    while (step_ < end_of_epoch && !stopped_) {
+  while (!finished() && !stopped_) {
+    if (!end_of_epoch_due_) {
       const double begin = now();
       StepReport report = step(batch);
       report.seconds = now() - begin;
       check_convergence(report);
+      end_of_epoch_due_ = steps_into_epoch() == plan_.steps_per_epoch || step_ == plan_.total_steps;
       for (auto& hook : hooks_) hook->on_step(*this, report);
     }
-    for (auto& hook : hooks_) hook->on_epoch_end(*this);
+    if (end_of_epoch_due_ &&
+        requests_.stop == 0) {  // who is asked to stop saves first, and evaluates when resumed
+      for (auto& hook : hooks_) hook->on_epoch_end(*this);
+      end_of_epoch_due_ = false;
+      if (steps_into_epoch() == plan_.steps_per_epoch) {
+        ++epoch_;
+        position_ = 0;
+        if (!finished()) parts_.loader.start(epoch_);
+      }
+    }
+    for (auto& hook : hooks_) hook->on_boundary(*this);
   }
   for (auto& hook : hooks_) hook->on_finish(*this);
 }
 
-// One optimizer step: forward and backward for each micro-batch, then clip and update.
+// One optimizer step: forward and backward for each micro-batch, the sum over the ranks, then clip and
+// update.
 StepReport Trainer::step(data::Batch& batch) {
-  StepReport report{.step = ++step_, .epoch = epoch_, .lr = schedule_.lr(step_ - 1)};
+  StepReport report{.step = ++step_, .epoch = epoch_, .lr = parts_.schedule.lr(step_ - 1)};
   context_.training = true;
   context_.step = static_cast<uint64_t>(step_);
-  parameters_.zero_grad();
+  parts_.parameters.zero_grad();
 
-  int64_t window = 0;  // samples of the whole step, known with its first micro-batch
-  for (int64_t micro = 0; micro < config_.accumulation_steps; ++micro) {
-    const double waiting = now();
-    if (!loader_.next(batch)) break;  // the epoch's last step may have fewer micro-batches
-    report.data_seconds += now() - waiting;
-    if (micro == 0) window = loader_.sampler().samples(batch.position, config_.accumulation_steps);
-
+  const data::Sampler& sampler = parts_.loader.sampler();
+  const int64_t micro_batches = std::min(config_.accumulation_steps, sampler.batches(position_));
+  const auto window = static_cast<double>(sampler.samples(position_, micro_batches));
+  for (int64_t micro = 1; micro <= micro_batches; ++micro) {
+    report.data_seconds += next(batch);
     context_.first_row = report.samples + batch.first_row;
-    const Var output = model_(Var(batch.input.to(device_)));
-    const Var loss = loss_(output, batch.target.to(device_));
-    const double weight = static_cast<double>(batch.size()) / static_cast<double>(window);
-    loss.backward(Tensor::full({}, weight, loss.value().dtype(), device_));
-
-    report.loss += weight * loss.value().item();
+    context_.batch_size = batch.global_size;
     report.samples += batch.global_size;
+    GradientListener* const listener = gradient_sum_.backward(micro == micro_batches);
+    if (batch.size() == 0 && parts_.batch_sum == nullptr) continue;  // a last batch with too few samples
+
+    const Var output = parts_.model(Var(batch.input.to(device_)));
+    const Var loss = parts_.loss(output, batch.target.to(device_));
+    const double weight = static_cast<double>(batch.size()) / window;
+    loss.backward(Tensor::full({}, weight, loss.value().dtype(), device_), listener);
+    if (batch.size() > 0) report.loss += weight * loss.value().item();
   }
+  requests_ = signals::take();
+  gradient_sum_.finish(report.loss, requests_);
+  stopped_ = stopped_ || requests_.stop != 0;
 
   const Tensor control =
       Tensor::of<double>(std::array{report.lr, 1.0, static_cast<double>(updates_ + 1)}, {ops::Control::size});
   control_.copy_from(control.to(device_));
-  report.grad_norm = std::sqrt(optim::clip_by_norm(parameters_, control_, config_.clip_grad).item());
+  report.grad_norm = std::sqrt(optim::clip_by_norm(parts_.parameters, control_, config_.clip_grad).item());
   if (std::isfinite(report.loss) && std::isfinite(report.grad_norm)) {
-    optimizer_.update(control_);
+    parts_.optimizer.update(control_);
     ++updates_;
     nonfinite_in_a_row_ = 0;
   } else {  // an update would spread NaN over all weights
@@ -109,9 +120,35 @@ StepReport Trainer::step(data::Batch& batch) {
   return report;
 }
 
+/// Fetches the next micro-batch and moves on in the epoch's order. Returns the seconds that it took.
+double Trainer::next(data::Batch& batch) {
+  board::enter(board::Phase::data, step_);
+  const double begin = now();
+  check(parts_.loader.next(batch), "the loader ended at position {} of epoch {}", position_, epoch_);
+  position_ = batch.position + batch.global_size;
+  board::enter(board::Phase::step, step_);
+  return now() - begin;
+}
+
+void Trainer::state(checkpoint::Archive& a) {
+  a("step", step_);
+  a("epoch", epoch_);
+  a("position", position_);
+  a("end_of_epoch_due", end_of_epoch_due_);
+  a("updates", updates_);
+  a("skipped", skipped_);
+  a("nonfinite_in_a_row", nonfinite_in_a_row_);
+  for (auto& hook : hooks_) {
+    if (!hook->name().empty()) a.group(hook->name(), [&](checkpoint::Archive& g) { hook->state(g); });
+  }
+  // A run that ended in the middle of an epoch and is now to go on has been evaluated there.
+  if (a.reading() && step_ < plan_.total_steps && steps_into_epoch() < plan_.steps_per_epoch)
+    end_of_epoch_due_ = false;
+}
+
 void Trainer::check_convergence(const StepReport& report) {
   if (report.step == 1) {
-    for (const std::string& name : parameters_.without_gradient()) {
+    for (const std::string& name : parts_.parameters.without_gradient()) {
       log::warn(
           "parameter {} received no gradient in the first step: nothing that the loss depends on uses it",
           name);

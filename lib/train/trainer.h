@@ -5,12 +5,16 @@
 #include <optional>
 #include <vector>
 
+#include "lib/base/signals.h"
+#include "lib/checkpoint/archive.h"
+#include "lib/comm/comm.h"
 #include "lib/data/loader.h"
 #include "lib/nn/loss.h"
 #include "lib/nn/model.h"
 #include "lib/optim/optimizer.h"
 #include "lib/optim/parameters.h"
 #include "lib/optim/schedule.h"
+#include "lib/train/gradient_sum.h"
 #include "lib/train/hook.h"
 
 namespace trainer::train {
@@ -27,26 +31,47 @@ struct TrainerConfig {
 /// The plan of a run over a loader's data.
 Plan make_plan(const TrainerConfig&, const data::Loader&);
 
+/// What a Trainer works with. All of it has to outlive the Trainer.
+struct Parts {
+  nn::Model& model;
+  const nn::Loss& loss;
+  optim::Parameters& parameters;  ///< the model's
+  optim::Optimizer& optimizer;
+  const optim::Schedule& schedule;
+  data::Loader& loader;  ///< this rank's
+  comm::Comm& comm;
+  autograd::BatchSum* batch_sum = nullptr;  ///< SyncBN: over the same ranks, beside `comm`
+};
+
 class Trainer {
  public:
-  /// `model`'s parameters must be those of `parameters`.
-  Trainer(const TrainerConfig&, nn::Model& model, const nn::Loss& loss, optim::Parameters& parameters,
-          optim::Optimizer& optimizer, const optim::Schedule& schedule, data::Loader& loader, Device device);
+  /// On the parameters' device.
+  Trainer(const TrainerConfig&, const Parts&);
 
   /// Hooks are called in the order in which they were added.
   void add(std::unique_ptr<Hook>);
 
-  /// Trains to the end of the plan, or until a hook asks to stop. Throws Error(Exit::diverged) after
+  /// Trains to the end of the plan, or until somebody asks to stop. Throws Error(Exit::diverged) after
   /// max_nonfinite steps in a row whose loss or gradient was not finite.
   void run();
 
   /// Ends the run after the current step.
   void stop() { stopped_ = true; }
+  bool stopped() const { return stopped_; }
+  /// Requests of any rank's process (lib/base/signals.h), the same on every rank. A request to stop also
+  /// stops this Trainer.
+  const signals::Requests& requests() const { return requests_; }
+
+  /// The counters of the run and the state of all hooks, both directions: for checkpoints. Weights, buffers
+  /// and optimizer state are tensors and go their own way (lib/train/resume.h).
+  void state(checkpoint::Archive&);
 
   const Plan& plan() const { return plan_; }
   int64_t step() const { return step_; }  ///< optimizer steps done
   int64_t epoch() const { return epoch_; }
-  nn::Model& model() { return model_; }
+  /// Nothing is left to do.
+  bool finished() const { return step_ >= plan_.total_steps && !end_of_epoch_due_; }
+  const Parts& parts() const { return parts_; }
   nn::Context& context() { return context_; }
   Device device() const { return device_; }
   /// Tells all hooks; called by the hook that evaluates.
@@ -55,22 +80,25 @@ class Trainer {
 
  private:
   StepReport step(data::Batch& batch);
+  double next(data::Batch& batch);
   void check_convergence(const StepReport&);
+  int64_t steps_into_epoch() const { return step_ - epoch_ * plan_.steps_per_epoch; }
 
   TrainerConfig config_;
-  nn::Model& model_;
-  const nn::Loss& loss_;
-  optim::Parameters& parameters_;
-  optim::Optimizer& optimizer_;
-  const optim::Schedule& schedule_;
-  data::Loader& loader_;
+  Parts parts_;
   Device device_;
   Plan plan_;
   nn::Context context_;
+  GradientSum gradient_sum_;
   Tensor control_;  // ops::Control
   std::vector<std::unique_ptr<Hook>> hooks_;
-  int64_t step_ = 0, epoch_ = 0, updates_ = 0, skipped_ = 0, nonfinite_in_a_row_ = 0;
+  int64_t step_ = 0, epoch_ = 0;
+  int64_t position_ = 0;  // samples of the epoch's order that have been used
+  bool end_of_epoch_due_ =
+      false;  // the last step ended an epoch or the run, and the hooks have still to be told
+  int64_t updates_ = 0, skipped_ = 0, nonfinite_in_a_row_ = 0;
   bool stopped_ = false;
+  signals::Requests requests_;
   std::optional<Evaluation> last_evaluation_;
 };
 

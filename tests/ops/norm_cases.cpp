@@ -1,5 +1,6 @@
 #include "lib/ops/norm.h"
 
+#include "lib/ops/elementwise.h"
 #include "tests/ops/cases.h"
 
 namespace trainer::test {
@@ -132,9 +133,36 @@ std::vector<Case> update_cases() {
   return cases;
 }
 
+/// A batch in two parts: the moments of the parts give those of the whole.
+std::vector<Case> sums_cases() {
+  std::vector<Case> cases;
+  for (const int64_t first : {0, 1, 5, 8}) {
+    cases.push_back({
+        .name = fmt::format("{} + {} rows", first, 8 - first),
+        .terms = 8,
+        .inputs =
+            [](Inputs& in) {
+              return Tensors{in.normal({8, 19})};
+            },
+        .forward =
+            [=](const Tensors& in) {
+              Tensor sums = ops::batch_norm_sums(ops::batch_norm_statistics(in[0].slice(0, first)),
+                                                 static_cast<double>(first));
+              ops::add_into(sums, ops::batch_norm_sums(ops::batch_norm_statistics(in[0].slice(first, 8)),
+                                                       static_cast<double>(8 - first)));
+              const Moments m = ops::batch_norm_moments(sums, 8, in[0].dtype());
+              const Moments whole = ops::batch_norm_statistics(in[0]);
+              return Tensors{m.mean, m.var, whole.mean, whole.var};
+            },
+    });
+  }
+  return cases;
+}
+
 TEST_OP("batch_norm", batch_norm_cases, ops::BatchNormStatistics, ops::BatchNormApply,
         ops::BatchNormBackwardReduce, ops::BatchNormBackwardApply)
 TEST_OP("batch_norm_statistics", statistics_cases, ops::BatchNormStatistics)
+TEST_OP("batch_norm_sums", sums_cases, ops::BatchNormSums, ops::BatchNormMoments)
 TEST_OP("batch_norm_update", update_cases, ops::BatchNormUpdate)
 
 }  // namespace

@@ -73,8 +73,9 @@ TEST_CASE("every configuration parses, binds and builds") {
     config::check_pending(config);
     const train::Settings settings(config);
     const auto dataset = train::build_dataset(config, settings, data::Split::train);
-    train::Training training(config, settings, train::build_loader(dataset, settings, data::Split::train),
-                             Device{});
+    const auto comm = comm::make_comm({}, config.group("COMM"), World{});
+    train::Training training(config, settings,
+                             train::build_loader(dataset, settings, data::Split::train, *comm), Device{}, *comm);
     CHECK(training.trainer->plan().total_steps > 0);
     CHECK(settings.train.warmup_epochs <= 1);
     CHECK(config.unread().empty());

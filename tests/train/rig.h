@@ -44,29 +44,43 @@ class LinearModel final : public nn::Model {
 };
 
 inline data::Loader make_loader(std::shared_ptr<const data::Dataset> dataset, int64_t batch,
-                                bool drop_last = false) {
-  const data::Sampler sampler({.size = dataset->size(), .batch_size = batch, .drop_last = drop_last});
+                                bool drop_last = false, int rank = 0, int ranks = 1) {
+  const data::Sampler sampler(
+      {.size = dataset->size(), .batch_size = batch, .rank = rank, .world = ranks, .drop_last = drop_last});
   return {std::move(dataset), sampler, {.batch_size = batch, .num_workers = 0}};
 }
 
+inline std::unique_ptr<comm::Comm> alone() {
+  return comm::make_comm({}, config::Config::defaults().group("COMM"), World{});
+}
+
 struct Rig {
+  /// `batch` is this rank's. `seed` is of the initial weights.
   Rig(const TrainerConfig& recipe, std::shared_ptr<const data::Dataset> dataset, int64_t batch,
-      bool drop_last = false)
-      : loader(make_loader(std::move(dataset), batch, drop_last)) {
-    nn::initialize(model, 1);
+      bool drop_last = false, std::unique_ptr<comm::Comm> ranks = alone(), uint64_t seed = 1)
+      : comm(std::move(ranks)),
+        loader(make_loader(std::move(dataset), batch, drop_last, comm->rank(), comm->size())) {
+    nn::initialize(model, seed);
     parameters.emplace(model, optim::GroupRules{});
     const config::Config c = config::Config::defaults();
     optimizer = optim::optimizers().make("sgd", c.group("TRAIN.OPTIMIZER"), *parameters);
     schedule = optim::schedules().make("constant", c.group("TRAIN.LR_SCHEDULER"),
                                        optim::ScheduleArgs{.base_lr = 0.05});
     loss = nn::losses().make("mse", c.group("MODEL"));
-    trainer.emplace(recipe, model, *loss, *parameters, *optimizer, *schedule, loader, Device{});
+    trainer.emplace(recipe, Parts{.model = model,
+                                  .loss = *loss,
+                                  .parameters = *parameters,
+                                  .optimizer = *optimizer,
+                                  .schedule = *schedule,
+                                  .loader = loader,
+                                  .comm = *comm});
   }
   std::vector<float> values() const {
     const auto v = parameters->values().span<float>();
     return {v.begin(), v.end()};
   }
 
+  std::unique_ptr<comm::Comm> comm;
   data::Loader loader;
   LinearModel model;
   std::optional<optim::Parameters> parameters;

@@ -2,8 +2,10 @@
 
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 
+#include "lib/checkpoint/step_directory.h"
 #include "lib/train/hooks/metrics_log.h"
 #include "lib/train/hooks/save.h"
 #include "tests/catch.h"
@@ -15,39 +17,28 @@ using namespace trainer::train;
 
 namespace {
 
-std::string pointer(const RunDirectory& run, const char* name) {
-  return read_file(run.path() / "checkpoints" / name, Exit::weights);
-}
-bool saved(const RunDirectory& run, int64_t step) {
-  return fs::exists(run.checkpoint(step) / "model.safetensors");
+std::optional<int64_t> pointed(const RunDirectory& run, const char* name) {
+  return checkpoint::pointed(run.checkpoints(), name);
 }
 
 }  // namespace
 
 TEST_CASE("a run directory is new, then used") {
   const TempFolder folder;
+  std::string id;
   {
     RunDirectory run(folder / "a" / "b");
     CHECK_FALSE(run.used());
-    CHECK_FALSE(run.latest_step());
     run.describe("SEED: 0\n", {{"threads", "2"}, {"device", "cpu"}});
     CHECK(read_file(run.file("config.yaml"), Exit::usage) == "SEED: 0\n");
     CHECK(read_file(run.file("derived.yaml"), Exit::usage) == "device: cpu\nthreads: 2\n");
-    run.point("latest", 1200);
-    CHECK(pointer(run, "latest") == "step-00001200\n");
+    id = run.id();
+    CHECK_FALSE(id.empty());
   }
   const RunDirectory again(folder / "a" / "b");
   CHECK(again.used());
-  CHECK(again.latest_step() == 1200);
-}
-
-TEST_CASE("a pointer that names no step is no checkpoint") {
-  const TempFolder folder;
-  const RunDirectory run(folder.path());
-  for (const char* text : {"", "step-", "step-x", "elsewhere"}) {
-    std::ofstream(folder / "checkpoints" / "latest") << text;
-    CHECK_FALSE(run.latest_step());
-  }
+  CHECK(again.id() == id);
+  CHECK(RunDirectory(folder / "c").id() != id);
 }
 
 TEST_CASE("a run directory is locked") {
@@ -62,34 +53,57 @@ TEST_CASE("a run directory is locked") {
   }
 }
 
-TEST_CASE("the best and the last weights are kept, nothing else") {
-  const TempFolder folder;
-  RunDirectory run(folder.path());
-  Rig rig({.epochs = 1}, std::make_shared<Line>(4), 4);
-  SaveHook hook(run);
-  const auto evaluated = [&](int64_t step, double score) {
-    hook.on_evaluation(*rig.trainer, {.step = step, .score = score});
-  };
-  const double nan = std::nan("");
-  evaluated(10, nan);  // better than nothing
-  CHECK(pointer(run, "best") == "step-00000010\n");
-  evaluated(20, 0.5);
-  CHECK(pointer(run, "best") == "step-00000020\n");
-  CHECK_FALSE(fs::exists(run.checkpoint(10)));
-  evaluated(30, nan);
-  evaluated(40, 0.4);
-  evaluated(50, 0.5);
-  CHECK(pointer(run, "best") == "step-00000020\n");
-  CHECK_FALSE(fs::exists(run.checkpoint(30)));
-  evaluated(60, 0.6);
-  CHECK(pointer(run, "best") == "step-00000060\n");
+namespace {
 
-  rig.trainer->run();
-  hook.on_finish(*rig.trainer);
-  CHECK(pointer(run, "latest") == "step-00000001\n");
-  CHECK(saved(run, 60));
-  CHECK(saved(run, 1));
-  CHECK_FALSE(fs::exists(run.checkpoint(20)));
+/// Evaluates at the end of each epoch, with these scores.
+class Scores final : public Hook {
+ public:
+  explicit Scores(std::vector<double> scores) : scores_(std::move(scores)) {}
+  void on_epoch_end(Trainer& t) override {
+    t.report({.step = t.step(), .epoch = t.epoch(), .score = scores_.at(static_cast<size_t>(t.epoch()))});
+  }
+
+ private:
+  std::vector<double> scores_;
+};
+
+}  // namespace
+
+TEST_CASE("the newest checkpoints are kept, and the best one") {
+  const double nan = std::nan("");  // the first is better than nothing, later ones are better than none
+  const std::vector<double> scores{nan, 0.5, nan, 0.4, 0.6, 0.6, 0.1, 0.2};
+  const std::vector<int64_t> best{1, 2, 2, 2, 5, 5, 5, 5};
+  for (size_t epochs = 1; epochs <= scores.size(); ++epochs) {
+    const TempFolder here;
+    const RunDirectory one(here.path());
+    Rig rig({.epochs = static_cast<int64_t>(epochs)}, std::make_shared<Line>(4), 4);  // a step an epoch
+    rig.trainer->add(std::make_unique<Scores>(scores));
+    rig.trainer->add(std::make_unique<SaveHook>(one, RunSettings{.save_keep = 2}, Origin{}));
+    rig.trainer->run();
+    const auto last = static_cast<int64_t>(epochs);
+    CHECK(pointed(one, "latest") == last);
+    CHECK(pointed(one, "best") == best[epochs - 1]);
+    std::set<int64_t> expected{std::max<int64_t>(1, last - 1), last, best[epochs - 1]};
+    const auto steps = checkpoint::committed_steps(one.checkpoints());
+    CHECK(std::set(steps.begin(), steps.end()) == expected);
+  }
+}
+
+TEST_CASE("SAVE_FREQ counts epochs, SAVE_STEPS optimizer steps, and the last step is always saved") {
+  const auto steps = [](int64_t freq, int64_t every) {
+    const TempFolder folder;
+    const RunDirectory run(folder.path());
+    Rig rig({.epochs = 5}, std::make_shared<Line>(8), 4);  // two steps an epoch
+    rig.trainer->add(std::make_unique<SaveHook>(
+        run, RunSettings{.save_freq = freq, .save_steps = every, .save_keep = 100}, Origin{}));
+    rig.trainer->run();
+    return checkpoint::committed_steps(run.checkpoints());
+  };
+  using Steps = std::vector<int64_t>;
+  CHECK(steps(1, 0) == Steps{2, 4, 6, 8, 10});
+  CHECK(steps(3, 0) == Steps{6, 10});
+  CHECK(steps(0, 0) == Steps{10});
+  CHECK(steps(0, 3) == Steps{3, 6, 9, 10});
 }
 
 TEST_CASE("metrics.jsonl: means over the steps of a line, weighted by samples") {

@@ -1,5 +1,6 @@
 #include "lib/ops/norm.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "lib/backend/cpu/column_sum.h"
@@ -201,6 +202,28 @@ void update(const Tensor& mean, const Tensor& var, double count, double momentum
   blend(floats(op, running_var), floats(op, var), count / (count - 1));
 }
 
+void sums(const Tensor& mean, const Tensor& var, double count, Tensor& out) {
+  const int64_t channels = mean.numel();
+  const float *pmean = floats(ops::BatchNormSums::name, mean), *pvar = floats(ops::BatchNormSums::name, var);
+  double *sum = out.data<double>(), *squares = sum + channels;
+  for (int64_t c = 0; c < channels; ++c) {
+    const double m = pmean[c];
+    sum[c] = count * m;
+    squares[c] = count * (pvar[c] + m * m);
+  }
+}
+
+void moments(const Tensor& in, double count, Tensor& mean, Tensor& var) {
+  const int64_t channels = mean.numel();
+  const double *sum = in.data<double>(), *squares = sum + channels;
+  float *pmean = floats(ops::BatchNormMoments::name, mean), *pvar = floats(ops::BatchNormMoments::name, var);
+  for (int64_t c = 0; c < channels; ++c) {
+    const double m = sum[c] / count;
+    pmean[c] = static_cast<float>(m);
+    pvar[c] = static_cast<float>(std::max(0.0, squares[c] / count - m * m));
+  }
+}
+
 constexpr auto cpu = Device::Kind::cpu;
 [[maybe_unused]] const bool added[] = {
     Kernels<ops::BatchNormStatistics>::add(cpu, statistics),
@@ -208,6 +231,8 @@ constexpr auto cpu = Device::Kind::cpu;
     Kernels<ops::BatchNormBackwardReduce>::add(cpu, backward_reduce),
     Kernels<ops::BatchNormBackwardApply>::add(cpu, backward_apply),
     Kernels<ops::BatchNormUpdate>::add(cpu, update),
+    Kernels<ops::BatchNormSums>::add(cpu, sums),
+    Kernels<ops::BatchNormMoments>::add(cpu, moments),
 };
 
 }  // namespace

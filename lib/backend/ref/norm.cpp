@@ -1,5 +1,6 @@
 #include "lib/ops/norm.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "lib/backend/ref/ref.h"
@@ -95,6 +96,32 @@ void update(const Tensor& mean, const Tensor& var, double count, double momentum
   });
 }
 
+void sums(const Tensor& mean, const Tensor& var, double count, Tensor& out) {
+  const int64_t channels = mean.numel();
+  double* sum = out.data<double>();
+  double* squares = sum + channels;
+  visit_real(ops::BatchNormSums::name, mean, [&]<class T>(T) {
+    for (int64_t c = 0; c < channels; ++c) {
+      const double m = mean.data<T>()[c];
+      sum[c] = count * m;
+      squares[c] = count * (var.data<T>()[c] + m * m);
+    }
+  });
+}
+
+void moments(const Tensor& in, double count, Tensor& mean, Tensor& var) {
+  const int64_t channels = mean.numel();
+  const double* sum = in.data<double>();
+  const double* squares = sum + channels;
+  visit_real(ops::BatchNormMoments::name, mean, [&]<class T>(T) {
+    for (int64_t c = 0; c < channels; ++c) {
+      const double m = sum[c] / count;
+      mean.data<T>()[c] = static_cast<T>(m);
+      var.data<T>()[c] = static_cast<T>(std::max(0.0, squares[c] / count - m * m));
+    }
+  });
+}
+
 constexpr auto ref = Device::Kind::ref;
 [[maybe_unused]] const bool added[] = {
     Kernels<ops::BatchNormStatistics>::add(ref, statistics),
@@ -102,6 +129,8 @@ constexpr auto ref = Device::Kind::ref;
     Kernels<ops::BatchNormBackwardReduce>::add(ref, backward_reduce),
     Kernels<ops::BatchNormBackwardApply>::add(ref, backward_apply),
     Kernels<ops::BatchNormUpdate>::add(ref, update),
+    Kernels<ops::BatchNormSums>::add(ref, sums),
+    Kernels<ops::BatchNormMoments>::add(ref, moments),
 };
 
 }  // namespace

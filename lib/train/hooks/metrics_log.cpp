@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -20,14 +21,25 @@ Json number(double v) { return std::isfinite(v) ? Json(v) : Json(); }
 }  // namespace
 
 MetricsHook::MetricsHook(const RunDirectory& run, int64_t print_freq)
-    : file_(run.file("metrics.jsonl")),
-      jsonl_(file_, std::ios::trunc),
-      events_(run.file("tb")),
-      print_freq_(print_freq) {
-  check(Exit::usage, jsonl_.good(), "cannot write {}", file_.string());
+    : file_(run.file("metrics.jsonl")), events_folder_(run.file("tb")), print_freq_(print_freq) {}
+
+void MetricsHook::state(checkpoint::Archive& a) {
+  a("bytes", bytes_);
+  a("window", window_);
 }
 
 void MetricsHook::on_start(Trainer& trainer) {
+  jsonl_.open(file_, std::ios::app);
+  check(Exit::usage, jsonl_.good(), "cannot write {}", file_.string());
+  std::error_code error;
+  const auto length = static_cast<int64_t>(fs::file_size(file_, error));
+  bytes_ =
+      std::min(bytes_, length);  // somebody may have removed lines, or the run goes on in another directory
+  if (bytes_ < length) fs::resize_file(file_, static_cast<uintmax_t>(bytes_), error);
+  check(Exit::usage, !error, "cannot cut {} back to its checkpoint: {}", file_.string(), error.message());
+  events_.emplace(events_folder_);
+  if (trainer.step() > 0) events_->restarted_at(trainer.step() + 1);
+
   const Plan& plan = trainer.plan();
   epochs_ = plan.epochs;
   log::info("{} epochs of {} steps, {} samples a step", plan.epochs, plan.steps_per_epoch,
@@ -51,10 +63,10 @@ void MetricsHook::flush(const StepReport& r) {
   j["loss_scale"] = 1.0;
   if (r.skipped > 0) j["skipped"] = r.skipped;
   line(j.dump());
-  events_.scalar("train/loss", r.step, window_.loss());
-  events_.scalar("train/lr", r.step, r.lr);
-  events_.scalar("train/grad_norm", r.step, r.grad_norm);
-  events_.scalar("train/samples_per_s", r.step, window_.samples_per_second());
+  events_->scalar("train/loss", r.step, window_.loss());
+  events_->scalar("train/lr", r.step, r.lr);
+  events_->scalar("train/grad_norm", r.step, r.grad_norm);
+  events_->scalar("train/samples_per_s", r.step, window_.samples_per_second());
   const auto level =
       is_terminal(STDERR_FILENO) ? log::Level::debug : log::Level::info;  // a terminal has the progress bar
   log::write(level,
@@ -73,23 +85,24 @@ void MetricsHook::on_evaluation(Trainer&, const Evaluation& e) {
   for (const auto& [name, value] : e.metrics) {
     j[name] = number(value);
     text += fmt::format(", {} {:.4f}", name, value);
-    events_.scalar("eval/" + name, e.step, value);
+    events_->scalar("eval/" + name, e.step, value);
   }
   j["samples"] = e.samples;
   line(j.dump());
-  events_.scalar("eval/loss", e.step, e.loss);
-  events_.flush();
+  events_->scalar("eval/loss", e.step, e.loss);
+  events_->flush();
   log::info("epoch {}/{}: validation loss {:.4f}{} ({} samples)", e.epoch + 1, epochs_, e.loss, text,
             e.samples);
 }
 
 void MetricsHook::on_finish(Trainer&) {
   if (!window_.empty()) flush(last_);
-  events_.flush();
+  events_->flush();
 }
 
 void MetricsHook::line(const std::string& json) {
   jsonl_ << json << std::endl;  // a reader of the file is never behind
+  bytes_ += std::ssize(json) + 1;
   check(Exit::usage, jsonl_.good(), "cannot write {}: is the disk full?", file_.string());
 }
 

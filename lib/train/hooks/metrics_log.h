@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fstream>
+#include <optional>
 
 #include "lib/io/events.h"
 #include "lib/train/hook.h"
@@ -22,6 +23,9 @@ class Window {
   double samples_per_second() const { return seconds_ > 0 ? static_cast<double>(samples_) / seconds_ : 0; }
   double data_share() const { return seconds_ > 0 ? data_seconds_ / seconds_ : 0; }
   bool empty() const { return samples_ == 0; }
+  void state(checkpoint::Archive& a) {
+    a("loss", loss_), a("samples", samples_), a("seconds", seconds_), a("data_seconds", data_seconds_);
+  }
 
  private:
   double loss_ = 0, seconds_ = 0, data_seconds_ = 0;
@@ -30,8 +34,11 @@ class Window {
 
 class MetricsHook final : public Hook {
  public:
-  /// Every `print_freq` optimizer steps a line; evaluations always.
+  /// Every `print_freq` optimizer steps a line; evaluations always. A run that is taken up again goes on
+  /// where its checkpoint was made: later lines are cut off, and TensorBoard is told to forget them.
   MetricsHook(const RunDirectory&, int64_t print_freq);
+  std::string_view name() const override { return "metrics"; }
+  void state(checkpoint::Archive&) override;
   void on_start(Trainer&) override;
   void on_step(Trainer&, const StepReport&) override;
   void on_evaluation(Trainer&, const Evaluation&) override;
@@ -43,8 +50,10 @@ class MetricsHook final : public Hook {
 
   fs::path file_;
   std::ofstream jsonl_;
-  io::EventFile events_;
+  fs::path events_folder_;
+  std::optional<io::EventFile> events_;  // once the run begins
   int64_t print_freq_, epochs_ = 0;
+  int64_t bytes_ = 0;  // of metrics.jsonl that belong to the run up to here
   Window window_;
   StepReport last_;
 };

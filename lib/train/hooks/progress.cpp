@@ -38,6 +38,7 @@ ProgressHook::~ProgressHook() {
 void ProgressHook::on_start(Trainer& trainer) {
   plan_ = trainer.plan();
   start_ = now();
+  first_ = trainer.step();
 }
 
 void ProgressHook::on_step(Trainer&, const StepReport& r) {
@@ -75,7 +76,8 @@ void ProgressHook::redraw() {
 std::string ProgressHook::text(int columns) const {
   const double share =
       static_cast<double>(last_.step) / static_cast<double>(std::max<int64_t>(1, plan_.total_steps));
-  const double left = (now() - start_) / share * (1 - share);
+  const double seconds_per_step = (now() - start_) / static_cast<double>(last_.step - first_);
+  const double left = seconds_per_step * static_cast<double>(plan_.total_steps - last_.step);
   const std::string head =
       fmt::format("epoch {:>{}}/{} ", last_.epoch + 1, std::to_string(plan_.epochs).size(), plan_.epochs);
   const std::array parts{fmt::format(" {:3.0f}%", 100 * share),

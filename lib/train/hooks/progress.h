@@ -28,8 +28,9 @@ class ProgressHook final : public Hook, private log::Overlay {
   Plan plan_;
   StepReport last_;
   double start_ = 0, drawn_ = 0;
-  double rate_ = 0;  // samples a second, smoothed
-  double loss_ = 0;  // smoothed
+  int64_t first_ = 0;  // steps that were done before this process began
+  double rate_ = 0;    // samples a second, smoothed
+  double loss_ = 0;    // smoothed
   std::string result_;
   bool visible_ = false;
 };

@@ -2,34 +2,52 @@
 
 #include <cmath>
 
+#include "lib/base/board.h"
 #include "lib/base/log.h"
-#include "lib/checkpoint/weights.h"
-#include "lib/train/trainer.h"
 
 namespace trainer::train {
 
-void SaveHook::on_evaluation(Trainer& trainer, const Evaluation& evaluation) {
-  const bool better = !best_step_ || std::isnan(best_score_) || evaluation.score > best_score_;
-  if (!better) return;
-  save(trainer, evaluation.step);
-  run_.point("best", evaluation.step);
-  if (best_step_ && *best_step_ != evaluation.step) run_.remove_checkpoint(*best_step_);
-  best_step_ = evaluation.step;
+SaveHook::SaveHook(const RunDirectory& run, const RunSettings& settings, Origin origin)
+    : settings_(settings),
+      origin_(std::move(origin)),
+      writer_({.checkpoints = run.checkpoints(),
+               .run_id = run.id(),
+               .world_size = origin_.world_size,
+               .config_hash = hash_of(origin_),
+               .keep = settings.save_keep}) {}
+
+void SaveHook::state(checkpoint::Archive& a) { a("best_score", best_score_); }
+
+void SaveHook::on_start(Trainer& trainer) {
+  epoch_ = trainer.epoch();
+  const checkpoint::SaveRequest now = run_state(trainer, origin_);
+  writer_.reserve(now.model, now.state);
+}
+
+void SaveHook::on_evaluation(Trainer&, const Evaluation& evaluation) {
+  if (best_score_ && !std::isnan(*best_score_) && !(evaluation.score > *best_score_)) return;
   best_score_ = evaluation.score;
+  improved_ = true;
 }
 
-void SaveHook::on_finish(Trainer& trainer) {
-  save(trainer, trainer.step());
-  run_.point("latest", trainer.step());
+void SaveHook::on_boundary(Trainer& trainer) {
+  writer_.check_errors();
+  const bool epoch_ended = trainer.epoch() != std::exchange(epoch_, trainer.epoch());
+  const bool by_epoch = epoch_ended && settings_.save_freq > 0 && epoch_ % settings_.save_freq == 0;
+  const bool by_step = settings_.save_steps > 0 && trainer.step() % settings_.save_steps == 0;
+  const bool asked = trainer.requests().save || trainer.stopped();
+  const bool improved = std::exchange(improved_, false);
+  if (by_epoch || by_step || asked || improved || trainer.finished()) save(trainer, improved);
+  if (asked) log::info("checkpoint of step {} on request", trainer.step());
 }
 
-void SaveHook::save(Trainer& trainer, int64_t step) {
-  const fs::path folder = run_.checkpoint(step);
-  if (fs::exists(folder / "model.safetensors")) return;  // the best step may be the last one
-  std::error_code error;
-  fs::create_directories(folder, error);
-  check(Exit::weights, !error, "cannot create {}: {}", folder.string(), error.message());
-  checkpoint::save_weights(trainer.model(), folder / "model.safetensors");
+void SaveHook::on_finish(Trainer&) { writer_.wait(); }
+
+void SaveHook::save(Trainer& trainer, bool best) {
+  board::enter(board::Phase::checkpoint, trainer.step());
+  checkpoint::SaveRequest request = run_state(trainer, origin_);
+  request.best = best;
+  writer_.save(std::move(request));
 }
 
 }  // namespace trainer::train

@@ -1,25 +1,37 @@
-// Keeps the best and the last weights: checkpoints/step-N/model.safetensors, pointed at by `best` and
-// `latest`.
+// Checkpoints: every SAVE_FREQ epochs and SAVE_STEPS steps, at every best evaluation, when somebody asks for
+// one, and at the end.
 #pragma once
 
 #include <optional>
 
 #include "lib/train/hook.h"
 #include "lib/train/run_directory.h"
+#include "lib/train/run_state.h"
+#include "lib/train/settings.h"
 
 namespace trainer::train {
 
+/// On rank 0. Writing happens in a thread of its own; what goes wrong there ends the run at the next step
+/// with Error(Exit::weights): a run that cannot save would lose what it learns from then on.
 class SaveHook final : public Hook {
  public:
-  explicit SaveHook(RunDirectory& run) : run_(run) {}
+  SaveHook(const RunDirectory&, const RunSettings&, Origin);
+  std::string_view name() const override { return "save"; }
+  void state(checkpoint::Archive&) override;
+  void on_start(Trainer&) override;
   void on_evaluation(Trainer&, const Evaluation&) override;
+  void on_boundary(Trainer&) override;
   void on_finish(Trainer&) override;
 
  private:
-  void save(Trainer&, int64_t step);
-  RunDirectory& run_;
-  std::optional<int64_t> best_step_;
-  double best_score_ = 0;
+  void save(Trainer&, bool best);
+
+  RunSettings settings_;
+  Origin origin_;
+  checkpoint::Writer writer_;
+  std::optional<double> best_score_;
+  bool improved_ = false;  // by the evaluation since the last step
+  int64_t epoch_ = 0;      // at the last boundary
 };
 
 }  // namespace trainer::train

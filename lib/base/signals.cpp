@@ -1,0 +1,42 @@
+#include "lib/base/signals.h"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <initializer_list>
+
+namespace trainer::signals {
+namespace {
+
+// Lock-free, so a handler may touch them.
+std::atomic<int> stop_signal{0};
+std::atomic<bool> save_requested{false};
+static_assert(std::atomic<int>::is_always_lock_free && std::atomic<bool>::is_always_lock_free);
+
+void on_stop(int signal) {
+  int none = 0;
+  if (!stop_signal.compare_exchange_strong(none, signal)) _exit(128 + signal);
+}
+
+void on_save(int) { save_requested = true; }
+
+void handle(int signal, void (*handler)(int)) {
+  struct sigaction action = {};
+  action.sa_handler = handler;
+  action.sa_flags = SA_RESTART;
+  sigemptyset(&action.sa_mask);
+  sigaction(signal, &action, nullptr);
+}
+
+}  // namespace
+
+void install() {
+  for (const int signal : {SIGTERM, SIGINT}) handle(signal, on_stop);
+  handle(SIGUSR1, on_save);
+  handle(SIGPIPE, SIG_IGN);
+}
+
+Requests take() { return {.stop = stop_signal.load(), .save = save_requested.exchange(false)}; }
+
+}  // namespace trainer::signals

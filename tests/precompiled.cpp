@@ -1,0 +1,1 @@
+// The owner of the precompiled header that all tests share (CMakeLists.txt).

@@ -1,0 +1,207 @@
+// A run that is cut in two at any step is the run that was not cut.
+#include "lib/train/resume.h"
+
+#include <sstream>
+
+#include "lib/checkpoint/step_directory.h"
+#include "lib/train/evaluate.h"
+#include "lib/train/hooks/metrics_log.h"
+#include "lib/train/hooks/save.h"
+#include "tests/catch.h"
+#include "tests/temp_folder.h"
+#include "tests/train/rig.h"
+
+using namespace trainer;
+using namespace trainer::train;
+
+namespace {
+
+constexpr int64_t epochs = 3;
+
+/// A run in a directory: it saves at each step, evaluates, writes metrics.jsonl.
+struct Run {
+  explicit Run(const fs::path& path, int64_t max_steps = 0)
+      : directory(path), rig({.epochs = epochs, .max_steps = max_steps, .accumulation_steps = 2}, data(), 2) {
+    Metrics metrics;
+    metrics.emplace_back("mse", metrics::metrics().make("mse", config::Config::defaults().root()));
+    rig.trainer->add(std::make_unique<EvaluateHook>(
+        std::make_unique<data::Loader>(data(), data::Sampler({.size = 9, .batch_size = 4}),
+                                       data::LoaderConfig{.batch_size = 4, .num_workers = 0}),
+        std::move(metrics)));
+    rig.trainer->add(std::make_unique<MetricsHook>(directory, 3));
+    rig.trainer->add(std::make_unique<SaveHook>(
+        directory, RunSettings{.save_freq = 0, .save_steps = 1, .save_keep = 100}, Origin{}));
+  }
+  static std::shared_ptr<const data::Dataset> data() { return std::make_shared<Line>(9); }
+  void go_on_from(const fs::path& checkpoint) { restore(*rig.trainer, Origin{}, checkpoint); }
+  std::vector<std::string> log() const {
+    std::vector<std::string> lines;
+    std::stringstream text(read_file(directory.file("metrics.jsonl"), Exit::usage));
+    for (std::string line; std::getline(text, line);) {
+      const size_t speed = line.find("\"samples_per_s\"");  // the only thing that time decides
+      if (speed != std::string::npos) line.erase(speed, line.find(',', speed) - speed);
+      lines.push_back(line);
+    }
+    return lines;
+  }
+
+  RunDirectory directory;
+  Rig rig;
+};
+
+std::string bytes(const RunDirectory& run, int64_t step, const char* file) {
+  return read_file(run.checkpoints() / checkpoint::step_name(step) / file, Exit::weights);
+}
+
+/// The state without what may differ: the speed in the window of a line.
+std::string state(const RunDirectory& run, int64_t step) {
+  std::stringstream text(bytes(run, step, "state.json"));
+  std::string all;
+  for (std::string line; std::getline(text, line);) {
+    if (line.find("seconds") == std::string::npos && line.find("\"bytes\"") == std::string::npos)
+      all += line + "\n";
+  }
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("a run goes on from any step as if it had not been interrupted") {
+  const TempFolder folder;
+  Run whole(folder / "whole");
+  whole.rig.trainer->run();
+  const int64_t last = whole.rig.trainer->step();
+  REQUIRE(last == 9);
+
+  for (int64_t cut = 1; cut < last; ++cut) {
+    CAPTURE(cut);
+    const fs::path path = folder / std::to_string(cut);
+    { Run(path, cut).rig.trainer->run(); }
+    // The first part ended at `cut` with an evaluation that the whole run did not make there; what is saved
+    // before it is the whole run's.
+    fs::copy(folder / "whole" / "checkpoints" / checkpoint::step_name(cut), folder / "cut",
+             fs::copy_options::recursive);
+    Run second(path);
+    second.go_on_from(folder / "cut");
+    second.rig.trainer->run();
+    CHECK(bytes(second.directory, last, "model.safetensors") ==
+          bytes(whole.directory, last, "model.safetensors"));
+    CHECK(bytes(second.directory, last, "state.safetensors") ==
+          bytes(whole.directory, last, "state.safetensors"));
+    CHECK(state(second.directory, last) == state(whole.directory, last));
+    fs::remove_all(folder / "cut");
+  }
+}
+
+TEST_CASE("metrics.jsonl is cut back to the checkpoint and goes on there") {
+  const TempFolder folder;
+  std::vector<std::string> whole;
+  {
+    Run run(folder / "run");
+    run.rig.trainer->run();
+    whole = run.log();
+  }
+  for (int64_t cut = 1; cut <= 9; ++cut) {
+    CAPTURE(cut);
+    Run again(folder / "run");
+    again.go_on_from(folder / "run" / "checkpoints" / checkpoint::step_name(cut));
+    if (again.rig.trainer->finished()) continue;
+    again.rig.trainer->run();
+    CHECK(again.log() == whole);
+  }
+}
+
+TEST_CASE("a finished run is finished, and goes on when there is more to do") {
+  const TempFolder folder;
+  { Run(folder / "run", 4).rig.trainer->run(); }
+  const fs::path end = folder / "run" / "checkpoints" / "step-00000004";
+  {
+    Run same(folder / "run", 4);
+    same.go_on_from(end);
+    CHECK(same.rig.trainer->finished());
+  }
+  Run longer(folder / "run", 6);
+  longer.go_on_from(end);
+  CHECK_FALSE(longer.rig.trainer->finished());
+  longer.rig.trainer->run();
+  CHECK(longer.rig.trainer->step() == 6);
+}
+
+TEST_CASE("what changed since a checkpoint is judged key by key") {
+  CHECK(effect_of("PRINT_FREQ") == Effect::none);
+  CHECK(effect_of("SAVE_STEPS") == Effect::none);
+  CHECK(effect_of("THREADS") == Effect::bits);
+  CHECK(effect_of("TRAIN.EPOCHS") == Effect::course);
+  CHECK(effect_of("TRAIN.LR_SCHEDULER.NAME") == Effect::course);
+  CHECK(effect_of("TRAIN.OPTIMIZER.NAME") == Effect::refused);
+  CHECK(effect_of("MODEL.NAME") == Effect::refused);
+  CHECK(effect_of("SEED") == Effect::refused);
+
+  const Origin before{
+      .config = {"SEED: 0", "TAG: 'a'", "TRAIN.EPOCHS: 3"}, .data = "9 samples", .global_batch = 4};
+  Origin now = before;
+  CHECK(compare(before, now).empty());
+  now.config = {"NEW.KEY: 1", "SEED: 0", "TAG: 'b'", "TRAIN.EPOCHS: 5"};
+  now.world_size = 2;
+  const auto changes = compare(before, now);
+  REQUIRE(changes.size() == 3);
+  CHECK(changes[1].key == "TRAIN.EPOCHS");
+  CHECK(changes[2].key == "processes");
+  check_changes(changes, "here");
+
+  now.config[1] = "SEED: 1";
+  now.global_batch = 8;
+  try {
+    check_changes(compare(before, now), "here");
+    FAIL("no error");
+  } catch (const Error& e) {
+    CHECK(e.code() == Exit::usage);
+    CHECK_THAT(e.what(), ContainsSubstring("SEED: 0 -> 1"));
+    CHECK_THAT(e.what(), ContainsSubstring("samples of a global batch: 4 -> 8"));
+  }
+}
+
+TEST_CASE("where a run begins") {
+  const TempFolder folder;
+  Settings s(config::Config::defaults());
+  {
+    const RunDirectory empty(folder / "empty");
+    CHECK(choose_checkpoint(empty, s, false).empty());
+  }
+  {
+    Run run(folder / "run");
+    run.directory.describe("SEED: 0\n", {});
+    run.rig.trainer->run();
+  }
+  const fs::path checkpoints = folder / "run" / "checkpoints";
+  const auto code_of = [&](const RunDirectory& run, bool restarted = false) {
+    try {
+      choose_checkpoint(run, s, restarted);
+    } catch (const Error& e) {
+      return e.code();
+    }
+    return Exit::ok;
+  };
+  {
+    const RunDirectory run(folder / "run");
+    CHECK(choose_checkpoint(run, s, false) == (checkpoints / "step-00000009").string());
+    fs::resize_file(checkpoints / "step-00000009" / "state.safetensors", 10);
+    CHECK(choose_checkpoint(run, s, false) == (checkpoints / "step-00000008").string());
+    s.model.resume = (checkpoints / "step-00000008").string();
+    CHECK(choose_checkpoint(run, s, false) == s.model.resume);
+    s.model.resume = (checkpoints / "step-00000005").string();
+    CHECK(code_of(run) == Exit::usage);  // would overwrite steps 6 to 8
+    s.model.resume.clear();
+    s.train.auto_resume = false;
+    CHECK(code_of(run) == Exit::usage);
+    CHECK(code_of(run, true) == Exit::ok);
+  }
+  s.train.auto_resume = true;
+  s.model.resume = (folder / "run").string();
+  {
+    const RunDirectory other(folder / "other");
+    CHECK(choose_checkpoint(other, s, false) == (checkpoints / "step-00000008").string());
+    s.model.resume = (folder / "nowhere").string();
+    CHECK(code_of(other) == Exit::weights);
+  }
+}
