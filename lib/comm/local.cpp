@@ -86,8 +86,7 @@ class LocalHub::State {
       if (round_ != round || error_) return true;
       for (size_t r = 0; r < ranks_.size(); ++r) {
         if (!ranks_[r].gone || ranks_[r].waits) continue;
-        break_off(Exit::distributed,
-                  fmt::format("rank {} is gone: {} cannot be completed", r, call(slot)));
+        break_off(Exit::distributed, fmt::format("rank {} is gone: {} cannot be completed", r, call(slot)));
         return true;
       }
       return false;
@@ -98,7 +97,7 @@ class LocalHub::State {
       const Slot& other = ranks_[r];
       if (other.waits) continue;
       missing += fmt::format("{}rank {} ({})", missing.empty() ? "" : ", ", r,
-                             !other.joined           ? "has not joined"
+                             !other.joined        ? "has not joined"
                              : other.text.empty() ? "has called nothing yet"
                                                   : "its last collective was " + call(other));
     }
@@ -145,8 +144,7 @@ class LocalHub::Rank final : public Comm {
   }
 
   void do_broadcast(const Call& call, Tensor& t, int root) override {
-    meet(call, bytes_of(t),
-         [root](std::span<const Bytes> all) { spread(all, static_cast<size_t>(root)); });
+    meet(call, bytes_of(t), [root](std::span<const Bytes> all) { spread(all, static_cast<size_t>(root)); });
   }
 
   std::vector<std::string> do_all_gather(const Call& call, std::string_view bytes) override {

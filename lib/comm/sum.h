@@ -8,8 +8,8 @@
 
 namespace trainer::comm {
 
-/// to[i] = ((parts[0][i] + parts[1][i]) + parts[2][i]) + ... for `count` elements; at least two parts. `to` may
-/// be one of them. f32, f64, i64; integers wrap around.
+/// to[i] = ((parts[0][i] + parts[1][i]) + parts[2][i]) + ... for `count` elements; at least two parts. `to`
+/// may be one of them. f32, f64, i64; integers wrap around.
 void sum_in_order(DType, std::span<const std::byte* const> parts, std::byte* to, size_t count);
 
 }  // namespace trainer::comm

@@ -30,11 +30,13 @@ std::pair<std::string, std::string> first_difference(std::string_view a, std::st
 
 void broadcast_from_rank0(Comm& comm, std::span<const NamedTensor> tensors, std::string_view what) {
   if (comm.size() == 1) return;
-  const std::vector<std::string> all = comm.all_gather(describe_all(tensors), fmt::format("names of {}", what));
+  const std::vector<std::string> all =
+      comm.all_gather(describe_all(tensors), fmt::format("names of {}", what));
   for (size_t r = 1; r < all.size(); ++r) {
     if (all[r] == all[0]) continue;
     const auto [first, other] = first_difference(all[0], all[r]);
-    fail(Exit::distributed, "the {} of the ranks differ: rank 0 has {}, rank {} has {}", what, first, r, other);
+    fail(Exit::distributed, "the {} of the ranks differ: rank 0 has {}, rank {} has {}", what, first, r,
+         other);
   }
   for (const auto& [name, t] : tensors) comm.broadcast(*t, 0, name);
 }

@@ -16,6 +16,10 @@ endif()
 if(NOT TARGET yaml-cpp::yaml-cpp)   # yaml-cpp < 0.8 exports the plain name
   add_library(yaml-cpp::yaml-cpp ALIAS yaml-cpp)
 endif()
+find_package(Gloo CONFIG QUIET)      # collectives over TCP; without it runs have one process
+if(NOT TARGET gloo)
+  message(STATUS "gloo was not found (libgloo-dev): COMM.BACKEND gloo is left out")
+endif()
 if(TRAINER_TESTS)
   find_package(Catch2 REQUIRED)     # v2 and v3; tests/catch.h hides the difference
 endif()
