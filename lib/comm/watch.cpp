@@ -71,10 +71,7 @@ void Watch::resume(int peer, bool failed) {
     changed_.wait_for(lock, most_thought, [&] { return verdict_.has_value(); });
     if (!verdict_) {
       const Wait wait{sequence_, 0, *text_, peer, now() - since_, true};
-      verdict_ = wait.seconds < timeout_
-                     ? gone(wait)
-                     : Error(Exit::watchdog, fmt::format("{} has waited {:g} s for {}", wait.str(), timeout_,
-                                                         meeting_.name(peer)));
+      verdict_ = wait.seconds < timeout_ ? connection_lost(wait) : timed_out(wait, meeting_.name(peer));
     }
   }
   if (!verdict_) return;
@@ -178,8 +175,16 @@ Error Watch::gone(const Wait& wait) {
   } catch (const Error& error) {
     log::debug("nothing is known of rank {}: {}", wait.peer, error.what());
   }
+  return connection_lost(wait);
+}
+
+Error Watch::connection_lost(const Wait& wait) const {
   return Error(Exit::distributed,
                fmt::format("{} is gone: connection lost in {}", meeting_.name(wait.peer), wait.str()));
+}
+
+Error Watch::timed_out(const Wait& wait, const std::string& ranks) const {
+  return Error(Exit::watchdog, fmt::format("{} has waited {:g} s for {}", wait.str(), timeout_, ranks));
 }
 
 /// Of the ranks that are waited for, those that are stopped or have not begun this collective.
@@ -214,7 +219,7 @@ Error Watch::late(const Wait& wait) {
     if (entry(named[i]) != board.end()) ranks += fmt::format(" [{}]", board::describe(*entry(named[i])));
   }
   if (named.size() > most) ranks += fmt::format(" and {} more", named.size() - most);
-  return Error(Exit::watchdog, fmt::format("{} has waited {:g} s for {}", wait.str(), timeout_, ranks));
+  return timed_out(wait, ranks);
 }
 
 }  // namespace trainer::comm

@@ -57,6 +57,8 @@ class Watch {
   std::optional<Error> ask_store(const Wait&);
   Error gone(const Wait&);
   Error late(const Wait&);
+  Error connection_lost(const Wait&) const;
+  Error timed_out(const Wait&, const std::string& ranks) const;
   std::optional<Error> error_of(int rank);
   void judge(const Error&, const std::string& to_others);
 
