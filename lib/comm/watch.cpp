@@ -72,6 +72,7 @@ void Watch::resume(int peer, bool failed) {
     if (!verdict_) {
       const Wait wait{sequence_, 0, *text_, peer, now() - since_, true};
       verdict_ = wait.seconds < timeout_ ? connection_lost(wait) : timed_out(wait, meeting_.name(peer));
+      meeting_.mark_failed();
     }
   }
   if (!verdict_) return;
@@ -88,6 +89,7 @@ void Watch::give_up(const std::string& why) {
 /// With the lock held.
 void Watch::judge(const Error& error, const std::string& to_others) {
   verdict_ = error;
+  meeting_.mark_failed();
   farewell_ = fmt::format("{} {}", static_cast<int>(error.code()), to_others);
   interrupt_();
   changed_.notify_all();
