@@ -33,7 +33,7 @@ constexpr std::array<std::string_view, 2> planned = {"nccl", "shm"};
 
 void CommConfig::fields(config::Fields& f) {
   f("BACKEND", backend,
-    "auto, gloo, nccl or shm: how ranks exchange gradients; auto: gloo where there are several");
+    "gloo (TCP) or auto, which is gloo where there are several ranks; nccl and shm are not built yet");
   f("TIMEOUT", timeout,
     "how long a collective may wait for the other ranks before the run ends, naming those that are missing",
     {.min = 0, .min_open = true, .unit = "s"});

@@ -1,5 +1,8 @@
 #include "lib/comm/synchronize.h"
 
+#include <algorithm>
+#include <cstring>
+
 namespace trainer::comm {
 namespace {
 
@@ -26,6 +29,37 @@ std::pair<std::string, std::string> first_difference(std::string_view a, std::st
   }
 }
 
+/// Copies the tensors' bytes from `begin` on, as if they lay one after the other, to or from `window`.
+void copy_window(std::span<const NamedTensor> tensors, size_t begin, std::span<std::byte> window,
+                 bool to_window) {
+  size_t position = 0;  // of the tensor
+  for (const auto& [name, t] : tensors) {
+    const size_t from = std::max(begin, position);
+    const size_t to = std::min(begin + window.size(), position + t->bytes());
+    if (from < to) {
+      std::byte* const there = window.data() + (from - begin);
+      std::byte* const here = t->raw() + (from - position);
+      std::memcpy(to_window ? there : here, to_window ? here : there, to - from);
+    }
+    position += t->bytes();
+  }
+}
+
+/// Few large messages instead of one for each tensor.
+void broadcast_packed(Comm& comm, std::span<const NamedTensor> tensors, std::string_view what) {
+  constexpr size_t largest = size_t{16} << 20;
+  size_t total = 0;
+  for (const auto& [name, t] : tensors) total += t->bytes();
+  Tensor window = Tensor::empty({static_cast<int64_t>(std::min(largest, total))}, DType::u8);
+  for (size_t begin = 0; begin < total; begin += largest) {
+    Tensor part = window.slice(0, static_cast<int64_t>(std::min(largest, total - begin)));
+    const std::span<std::byte> bytes(part.raw(), part.bytes());
+    if (comm.rank() == 0) copy_window(tensors, begin, bytes, true);
+    comm.broadcast(part, 0, what);
+    if (comm.rank() != 0) copy_window(tensors, begin, bytes, false);
+  }
+}
+
 }  // namespace
 
 void broadcast_from_rank0(Comm& comm, std::span<const NamedTensor> tensors, std::string_view what) {
@@ -38,7 +72,7 @@ void broadcast_from_rank0(Comm& comm, std::span<const NamedTensor> tensors, std:
     fail(Exit::distributed, "the {} of the ranks differ: rank 0 has {}, rank {} has {}", what, first, r,
          other);
   }
-  for (const auto& [name, t] : tensors) comm.broadcast(*t, 0, name);
+  broadcast_packed(comm, tensors, what);
 }
 
 }  // namespace trainer::comm

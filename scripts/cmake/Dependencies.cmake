@@ -20,6 +20,10 @@ find_path(XXHASH_INCLUDE_DIR xxhash.h REQUIRED)
 find_library(XXHASH_LIBRARY xxhash REQUIRED)
 add_library(xxhash UNKNOWN IMPORTED)   # its package has no CMake files
 set_target_properties(xxhash PROPERTIES IMPORTED_LOCATION ${XXHASH_LIBRARY} INTERFACE_INCLUDE_DIRECTORIES ${XXHASH_INCLUDE_DIR})
+find_package(Gloo CONFIG QUIET)      # collectives over TCP; without it runs have one process
+if(NOT TARGET gloo)
+  message(STATUS "gloo was not found (libgloo-dev): COMM.BACKEND gloo is left out")
+endif()
 if(TRAINER_TESTS)
   find_package(Catch2 REQUIRED)     # v2 and v3; tests/catch.h hides the difference
 endif()
