@@ -88,10 +88,13 @@ class Scene {
   TempFolder folder_;
 };
 
-/// Whatever has happened: the best is there, and the newest that validates is the old or the new one.
-void check_intact(const fs::path& checkpoints) {
+/// Whatever has happened: the best is there, the newest that validates is the old or the new one, and no
+/// directory has become half of one.
+void check_intact(const fs::path& checkpoints, bool with_broken_3 = false) {
   CHECK(is_valid(checkpoints, 1));
   CHECK((is_valid(checkpoints, 2) || is_valid(checkpoints, 3)));
+  for (const int64_t step : committed_steps(checkpoints))
+    CHECK((is_valid(checkpoints, step) || (step == 3 && with_broken_3)));
   CHECK(pointed(checkpoints, "best") == 1);
   const auto latest = pointed(checkpoints, "latest");
   REQUIRE(latest);
@@ -120,7 +123,7 @@ TEST_CASE("a save that is killed at any system call leaves an intact checkpoint"
       for (; scene.run(kind, at); ++at) {
         INFO(kind << " at " << scene.fault);
         REQUIRE(scene.outcome.code == 128 + SIGKILL);
-        check_intact(scene.checkpoints());
+        check_intact(scene.checkpoints(), with_broken_3);
         check_recovery(scene.checkpoints());
       }
       CHECK(scene.outcome.code == 0);
