@@ -4,9 +4,8 @@
 //   FAULT_DIR=/tmp/x FAULT_AT=12 FAULT_KIND=kill LD_PRELOAD=libfaults.so program
 //
 //   kill       SIGKILL in place of the call; a write has written half of its bytes
-//   powerloss  the same, and what no fsync has made durable is gone: bytes of files, names of new files
-//   EIO        the call fails
-//   ENOSPC     the disk is full from then on: calls that need space fail
+//   powerloss  the same, and what no fsync has made durable is gone: bytes of files, names of new files,
+//   renames EIO        the call fails ENOSPC     the disk is full from then on: calls that need space fail
 //
 // When the N-th call comes, "fault: N CALL PATH" goes to stderr.
 #include <dirent.h>
@@ -37,12 +36,19 @@ struct Created {
   bool durable_name = false;
 };
 
+struct Renamed {
+  std::string from, to, replaced;  // `replaced`: what `to` held, if it was a file
+  int folder;
+  bool replaces;
+};
+
 struct Plan {
   std::string folder, kind;
   long at = 0;
   std::atomic<long> calls = 0;
   std::mutex mutex;
   std::vector<Created> created;
+  std::vector<Renamed> renamed;  // since the folder's last fsync
 
   Plan() {
     const char *dir = std::getenv("FAULT_DIR"), *n = std::getenv("FAULT_AT"), *k = std::getenv("FAULT_KIND");
@@ -74,14 +80,28 @@ bool same(int a, int b) {
   return ::fstat(a, &x) == 0 && ::fstat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-void remember(int fd, const std::string& path) {
+int folder_of(const std::string& path) {
+  const std::string folder = path.substr(0, path.rfind('/'));
+  return static_cast<int>(::syscall(SYS_openat, AT_FDCWD, folder.c_str(), O_PATH, 0));
+}
+
+void remember_new(int fd, const std::string& path) {
   if (plan().kind != "powerloss") return;
-  const size_t slash = path.rfind('/');
-  const std::string folder = path.substr(0, slash);
   const std::lock_guard lock(plan().mutex);
-  plan().created.push_back({static_cast<int>(::syscall(SYS_dup, fd)),
-                            static_cast<int>(::syscall(SYS_openat, AT_FDCWD, folder.c_str(), O_PATH, 0)),
-                            path.substr(slash + 1)});
+  plan().created.push_back(
+      {static_cast<int>(::syscall(SYS_dup, fd)), folder_of(path), path.substr(path.rfind('/') + 1)});
+}
+
+void remember_rename(const char* from, const char* to) {
+  if (plan().kind != "powerloss") return;
+  Renamed r{from, to, "", folder_of(to), false};
+  const int fd = static_cast<int>(::syscall(SYS_openat, AT_FDCWD, to, O_RDONLY, 0));
+  char bytes[4096];
+  const long n = ::syscall(SYS_read, fd, bytes, sizeof bytes);  // pointers are short
+  if (n >= 0) r.replaces = true, r.replaced.assign(bytes, static_cast<size_t>(n));
+  ::syscall(SYS_close, fd);
+  const std::lock_guard lock(plan().mutex);
+  plan().renamed.push_back(r);
 }
 
 void made_durable(int fd) {
@@ -91,9 +111,16 @@ void made_durable(int fd) {
     if (same(c.file, fd) && ::fstat(fd, &info) == 0) c.durable_bytes = info.st_size;
     if (same(c.folder, fd)) c.durable_name = true;
   }
+  std::erase_if(plan().renamed, [fd](const Renamed& r) { return same(r.folder, fd); });
 }
 
 [[noreturn]] void die() {
+  for (auto r = plan().renamed.rbegin(); r != plan().renamed.rend(); ++r) {
+    ::syscall(SYS_rename, r->to.c_str(), r->from.c_str());
+    if (!r->replaces) continue;
+    const int fd = static_cast<int>(::syscall(SYS_openat, AT_FDCWD, r->to.c_str(), O_WRONLY | O_CREAT, 0666));
+    ::syscall(SYS_write, fd, r->replaced.data(), r->replaced.size());
+  }
   for (const Created& c : plan().created) {
     ::syscall(SYS_ftruncate, c.file, c.durable_bytes);
     if (!c.durable_name) ::syscall(SYS_unlinkat, c.folder, c.name.c_str(), 0);
@@ -138,7 +165,7 @@ int open_at(int folder, const char* path, int flags, mode_t mode) {
   if (const int e = fault("open", full, creates ? Needs::space : Needs::nothing))
     return static_cast<int>(failed(e));
   const int fd = static_cast<int>(::syscall(SYS_openat, folder, path, flags, mode));
-  if (fd >= 0 && creates && full.compare(0, plan().folder.size(), plan().folder) == 0) remember(fd, full);
+  if (fd >= 0 && creates && full.compare(0, plan().folder.size(), plan().folder) == 0) remember_new(fd, full);
   return fd;
 }
 
@@ -194,6 +221,7 @@ int close(int fd) {
 
 int rename(const char* from, const char* to) noexcept {
   if (const int e = fault("rename", from)) return static_cast<int>(failed(e));
+  if (std::string(from).compare(0, plan().folder.size(), plan().folder) == 0) remember_rename(from, to);
   return static_cast<int>(::syscall(SYS_rename, from, to));
 }
 
