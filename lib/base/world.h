@@ -19,6 +19,8 @@ struct World {
   std::string store;
   /// Rank 0 serves the store; otherwise the launcher does.
   bool rank0_serves = false;
+  /// Tells several meetings of the same ranks at one store apart.
+  std::string purpose;
   /// The board of this node's processes (lib/base/board.h); "" if there is none.
   std::string board;
   /// Who made this environment: "trainer-launch", "torchrun", "srun", "mpirun", "environment", or "" for

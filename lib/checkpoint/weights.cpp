@@ -60,10 +60,8 @@ Comparison compare(nn::Module& model, const io::SafetensorsFile& file, const std
     }
     in_file.erase(found);
   }
-  for (const auto& tensor : in_file) {  // no names for the pair: clang 14 cannot capture them
-    const bool of_model =
-        std::ranges::any_of(result.fitting, [&](const auto& f) { return f.first.name == tensor.first; });
-    if (!of_model) result.problems.push_back(fmt::format("unexpected  {} {}", tensor.first, tensor.second));
+  for (const auto& [name, shape] : in_file) {
+    result.problems.push_back(fmt::format("unexpected  {} {}", name, shape));
   }
   return result;
 }

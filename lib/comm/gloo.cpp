@@ -199,7 +199,20 @@ class Gloo final : public Mesh {
  public:
   using Config = CommConfig;
   Gloo(const Config& config, const World& world)
-      : Mesh(world.rank, world.size, std::make_unique<GlooTransport>(world, config.timeout)) {}
+      : Mesh(world.rank, world.size, std::make_unique<GlooTransport>(world, config.timeout)),
+        config_(config),
+        world_(world) {}
+
+ private:
+  std::unique_ptr<Comm> do_duplicate(const std::string& name) override {
+    World again = world_;
+    again.purpose += "/" + name;
+    again.rank0_serves = false;  // it does already
+    return std::make_unique<Gloo>(config_, again);
+  }
+
+  Config config_;
+  World world_;
 };
 
 const bool registered = backends().add<Gloo>("gloo");

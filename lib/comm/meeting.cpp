@@ -40,7 +40,7 @@ std::string describe(const Member& m) { return fmt::format("rank {} (pid {} on {
 }  // namespace
 
 Meeting::Meeting(const World& world, double timeout)
-    : prefix_(fmt::format("comm/{}/", world.restart)),
+    : prefix_(fmt::format("comm/{}/{}/", world.restart, world.purpose)),
       self_{world.rank, world.size, ::getpid(), host_name(), link_target("/proc/self/ns/pid")},
       rank0_serves_(world.rank0_serves),
       patience_(std::min(timeout, 30.0)) {

@@ -76,6 +76,40 @@ TEST_CASE("read_file names the path and the reason") {
              ContainsSubstring("longer than the 4 bytes"));
 }
 
+TEST_CASE("portions are the file, front to back") {
+  const TempFolder folder;
+  std::string bytes(2'500'000, 0), read;
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(i * 31 >> 3);
+  const auto append = [&](std::span<const std::byte> part) {
+    read.append(reinterpret_cast<const char*>(part.data()), part.size());
+  };
+  write_file_atomically(folder / "f", bytes, Exit::data);
+  read_portions(folder / "f", Exit::data, append);
+  CHECK((read == bytes));
+  write_file_atomically(folder / "empty", "", Exit::data);
+  read_portions(folder / "empty", Exit::data, [](auto) { FAIL("there is nothing"); });
+  CHECK_THAT(error_of([&] { read_portions(folder / "no", Exit::data, append); }).what(),
+             ContainsSubstring("/no: cannot open: No such file or directory"));
+  CHECK_THAT(error_of([&] { read_portions(folder.path(), Exit::data, append); }).what(),
+             ContainsSubstring("cannot read: Is a directory"));
+}
+
+TEST_CASE("a new file is new, and complete when it is finished") {
+  const TempFolder folder;
+  std::string bytes(3'500'000, 0);
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(i * 29 >> 4);
+  NewFile file(folder / "f", Exit::weights);
+  file.write(std::string_view(bytes).substr(0, 7));
+  file.write(std::string_view(bytes).substr(7));
+  file.finish();
+  CHECK((read_file(folder / "f", Exit::data) == bytes));
+  CHECK_THROWS_AS(file.write("more"), Error);
+  CHECK_THROWS_AS(file.finish(), Error);
+  const Error e = error_of([&] { NewFile(folder / "f", Exit::weights); });
+  CHECK(e.code() == Exit::weights);
+  CHECK_THAT(e.what(), ContainsSubstring("/f: cannot write: File exists"));
+}
+
 TEST_CASE("an atomic file replaces the old one only by commit") {
   const TempFolder folder;
   const fs::path path = folder / "latest";
