@@ -54,7 +54,7 @@ Group::Result Group::run() {
   };
   while (!over()) {
     poll_once();
-    if (state_ == State::running && all_ended() && stop_at_ == 0) {
+    if (state_ == State::running && all_ended() && stop_at_ == 0 && !all_done_) {
       if (plan_.nodes == 1) break;
       state_ = State::waiting_for_nodes;
       nodes_.done();

@@ -96,7 +96,7 @@ class Flags {
     // An empty variable is an unset one.
     const char* value = std::getenv(variable.c_str());
     if (value != nullptr && *value != '\0') option->envname(variable);
-    return option->group(group_);
+    return option->take_last()->group(group_);  // given twice: the last one counts, as everywhere
   }
   CLI::App& app_;
   const char* group_ = "";

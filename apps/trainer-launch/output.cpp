@@ -112,11 +112,12 @@ void Output::on_bytes(Stream& s, std::string_view bytes, double now) {
 
 void Output::on_line(Stream& s, const std::string& line, bool already_shown, double now) {
   const std::string text = plain(line);
-  if (s.error) {
+  const bool just_seen = already_shown && s.prefix.empty();  // a lone worker's: its end stands above a report
+  if (s.error && !just_seen) {
     s.tail.push_back(text.substr(0, tail_width));
     if (s.tail.size() > tail_lines) s.tail.pop_front();
-    s.in_error = s.in_error || text.starts_with("error: ");
   }
+  if (s.error) s.in_error = s.in_error || text.starts_with("error: ");
   if (already_shown) {
     if (s.in_error && s.error) error_shown_.insert(s.local_rank);
     return;

@@ -67,10 +67,11 @@ Command command_of(const Options& options) {
   if (options.module || (first.ends_with(".py") && !options.no_python)) {
     // -u: what a script prints is seen at once, although it prints into a pipe.
     if (options.module) words.insert(words.begin(), "-m");
-    words.insert(words.begin(), {"python3", "-u"});
+    const std::string interpreter = python();
+    words.insert(words.begin(), {interpreter, "-u"});  // by its path Python knows its virtual environment
     check(Exit::usage, options.module || ::access(first.c_str(), R_OK) == 0, "{}: cannot open the script",
           first);
-    return {python(), words};
+    return {interpreter, words};
   }
   std::string path = first.find('/') == first.npos ? find_in_path(first) : first;
   if (path.empty() && first == "trainer") path = trainer_beside();
