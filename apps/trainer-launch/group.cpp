@@ -149,8 +149,8 @@ void Group::on_deadlines() {
     News news;
     news.kind = News::Kind::failure;
     news.ours = true;
+    stop_after_failure();  // first: the others may not be there any more to be told
     others_failed_ = !nodes_.announce(news).ours;
-    stop_after_failure();
   }
   if (kill_at_ > 0 && killed_at_ == 0 && now() >= kill_at_) kill_all();
 }

@@ -1,4 +1,5 @@
 // trainer-launch: starts the processes of a distributed run and watches over them (docs/launch.md).
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -79,6 +80,10 @@ int run(const std::vector<std::string>& words, Guardian& guardian) {
 int main(int argc, char** argv) {
   using trainer::Exit;
   const std::vector<std::string> words(argv + 1, argv + argc);
+  // Whoever started us may have closed one of these; a pipe to a worker must not take its number.
+  int fd = ::open("/dev/null", O_RDWR);
+  while (fd >= 0 && fd <= 2) fd = ::open("/dev/null", O_RDWR);
+  ::close(fd);
   std::signal(SIGPIPE, SIG_IGN);  // whoever reads our output may leave
   try {
     trainer::launch::Guardian guardian(argv);

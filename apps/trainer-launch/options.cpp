@@ -229,6 +229,9 @@ void finish(Options& o, const Raw& raw) {
     set_nodes(o, raw.nnodes);
     set_rendezvous(o, raw.rdzv_conf);
     if (raw.master_port > 0) o.master_port = raw.master_port;
+    // torchrun wants IPv6 addresses in brackets; MASTER_ADDR has none.
+    if (o.master_addr.starts_with('[') && o.master_addr.ends_with(']'))
+      o.master_addr = o.master_addr.substr(1, o.master_addr.size() - 2);
   }
   o.workers = worker_count(raw.nproc);
   for (const std::string& name : split(raw.signals, ',')) o.signals.push_back(signal_number(name));

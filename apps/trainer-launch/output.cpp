@@ -11,6 +11,7 @@ namespace trainer::launch {
 namespace {
 
 constexpr double hold_time = 0.25;  // seconds: ranks that see the same mistake see it at about the same time
+constexpr double message_time = 1;  // seconds in which the lines of one message come
 constexpr size_t tail_lines = 40, tail_width = 400;
 
 /// Without colours and other escape sequences.
@@ -101,7 +102,7 @@ void Output::on_bytes(Stream& s, std::string_view bytes, double now) {
     const size_t end = bytes.find('\n');
     std::string_view piece = bytes.substr(0, end == bytes.npos ? bytes.size() : end + 1);
     bytes.remove_prefix(piece.size());
-    if (s.in_error || plain(piece).starts_with("error: ")) {
+    if (now < s.error_time + message_time || plain(piece).starts_with("error: ")) {
       s.lines.add(piece, [&](const std::string& line) { on_line(s, line, false, now); });
     } else {
       if (s.shown) console_.draw(s.error, s.prefix, piece);
@@ -117,13 +118,14 @@ void Output::on_line(Stream& s, const std::string& line, bool already_shown, dou
     s.tail.push_back(text.substr(0, tail_width));
     if (s.tail.size() > tail_lines) s.tail.pop_front();
   }
-  if (s.error) s.in_error = s.in_error || text.starts_with("error: ");
+  if (s.error && text.starts_with("error: ")) s.error_time = now;
+  const bool in_error = now < s.error_time + message_time;
   if (already_shown) {
-    if (s.in_error && s.error) error_shown_.insert(s.local_rank);
+    if (in_error) error_shown_.insert(s.local_rank);
     return;
   }
   if (!s.shown) return;
-  if (s.error && s.in_error && !s.prefix.empty()) {
+  if (in_error && !s.prefix.empty()) {
     held_.push_back({now, s.local_rank, s.error, s.prefix, line});
   } else {
     console_.line(s.error, s.prefix, line);
@@ -132,7 +134,8 @@ void Output::on_line(Stream& s, const std::string& line, bool already_shown, dou
 
 void Output::show(const Held& held) {
   error_shown_.insert(held.local_rank);
-  if (shown_errors_.insert(plain(held.text)).second) console_.line(held.error, held.prefix, held.text);
+  const auto first = shown_errors_.emplace(plain(held.text), held.local_rank).first;
+  if (first->second == held.local_rank) console_.line(held.error, held.prefix, held.text);
 }
 
 void Output::release(double now) {

@@ -5,6 +5,7 @@
 
 #include <deque>
 #include <list>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -61,7 +62,7 @@ struct Stream {
   Fd file;
 
   LineCutter lines;
-  bool in_error = false;         ///< an "error: " line has come
+  double error_time = -1e9;      ///< when an "error: " line came; those right after it belong to it
   std::deque<std::string> tail;  ///< its last lines, without colours
 };
 
@@ -111,7 +112,7 @@ class Output {
   Console& console_;
   std::list<Stream> streams_, ended_;
   std::deque<Held> held_;
-  std::set<std::string> shown_errors_;
+  std::map<std::string, int> shown_errors_;  ///< and the local rank that said it first
   std::set<int> error_shown_;
   bool holding_ = false;
 };

@@ -41,7 +41,7 @@ ReservedPort::ReservedPort(std::optional<int> wanted) : socket_(bind_reusable(AF
   if (!socket_.valid()) {
     const int reason = errno;
     check(Exit::distributed, !wanted || reason != EADDRINUSE,
-          "port {} is in use: choose another --master-port, or leave it out for a free one",
+          "port {} is in use: choose another --master-port (on one node it may be left out)",
           wanted.value_or(0));
     fail(Exit::distributed, "cannot reserve {} for MASTER_PORT: {}",
          wanted ? fmt::format("port {}", *wanted) : std::string("a port"), std::strerror(reason));

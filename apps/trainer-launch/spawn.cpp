@@ -11,7 +11,6 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <map>
 #include <thread>
 
 #include "lib/base/fd.h"
@@ -61,6 +60,34 @@ ProcessInfo info_of(pid_t pid) {
   return info;
 }
 
+std::vector<pid_t> numbers_in(const fs::path& folder) {
+  std::vector<pid_t> all;
+  std::error_code ignored;
+  for (fs::directory_iterator entry(folder, ignored), end; entry != end; entry.increment(ignored)) {
+    if (const pid_t number = std::atoi(entry->path().filename().c_str()); number > 0) all.push_back(number);
+  }
+  return all;
+}
+
+std::vector<pid_t> children_of(pid_t parent) {
+  const fs::path tasks = fmt::format("/proc/{}/task", parent);
+  std::vector<pid_t> all;
+  std::error_code ignored;
+  static const bool listed = fs::exists("/proc/thread-self/children", ignored);
+  if (listed) {
+    for (const pid_t thread : numbers_in(tasks)) {
+      std::ifstream list(tasks / std::to_string(thread) / "children");
+      for (pid_t child = 0; list >> child;) all.push_back(child);
+    }
+    return all;
+  }
+  // A kernel without CONFIG_PROC_CHILDREN: all processes are looked at.
+  for (const pid_t pid : numbers_in("/proc")) {
+    if (info_of(pid).parent == parent) all.push_back(pid);
+  }
+  return all;
+}
+
 }  // namespace
 
 pid_t spawn(const Command& command, const std::vector<std::string>& environment, const SpawnFiles& files,
@@ -87,20 +114,14 @@ pid_t spawn(const Command& command, const std::vector<std::string>& environment,
 void adopt_orphans() { ::prctl(PR_SET_CHILD_SUBREAPER, 1); }
 
 std::vector<pid_t> descendants(pid_t except) {
-  std::multimap<pid_t, pid_t> children;
-  std::error_code ignored;
-  for (fs::directory_iterator entry("/proc", ignored), end; entry != end; entry.increment(ignored)) {
-    const pid_t pid = std::atoi(entry->path().filename().c_str());
-    if (pid > 0) children.emplace(info_of(pid).parent, pid);
-  }
   std::vector<pid_t> found, parents{::getpid()};
   while (!parents.empty()) {
     const pid_t parent = parents.back();
     parents.pop_back();
-    for (auto [child, end] = children.equal_range(parent); child != end; ++child) {
-      if (child->second == except) continue;
-      found.push_back(child->second);
-      parents.push_back(child->second);
+    for (const pid_t child : children_of(parent)) {
+      if (child == except) continue;
+      found.push_back(child);
+      parents.push_back(child);
     }
   }
   return found;

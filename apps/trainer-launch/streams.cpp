@@ -81,11 +81,11 @@ WorkerEnds open_streams(const Options& options, const Plan& plan, const std::str
   if (!options.log_dir.empty()) {
     worker.log_folder = make_log_folder(options, plan, worker.local_rank).string();
     worker.error_file = worker.log_folder + "/error.json";
-  } else {
+  } else if (!scratch.empty()) {
     worker.error_file = fmt::format("{}/error-{}-{}.json", scratch, plan.attempt, worker.local_rank);
   }
   std::error_code ignored;
-  fs::remove(worker.error_file, ignored);  // of an earlier run
+  if (!worker.error_file.empty()) fs::remove(worker.error_file, ignored);  // of an earlier run
 
   const auto stream = [&](bool error) {
     const int bit = error ? err_bit : out_bit;
