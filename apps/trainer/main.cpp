@@ -96,6 +96,8 @@ int run(const std::vector<std::string>& words) {
 int main(int argc, char** argv) {
   using trainer::Exit;
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of a write, not the end of a training
+  std::signal(SIGUSR1,
+              SIG_IGN);  // "save": there is nothing to save before a run has begun (lib/base/signals.h)
   try {
     return trainer::app::run({argv + 1, argv + argc});
   } catch (const trainer::Error& e) {

@@ -9,8 +9,9 @@ TEST_CASE("a run directory holds what the contract says") {
   CHECK(entries(run) == std::set<std::string>{".lock", "config.yaml", "derived.yaml", "metrics.jsonl",
                                               "log.txt", "tb", "checkpoints"});
   CHECK(entries(run / "tb").size() == 1);
-  CHECK(entries(run / "checkpoints") == std::set<std::string>{"step-00000044", "latest", "best"});
-  CHECK(entries(checkpoint(run)) == std::set<std::string>{"model.safetensors"});
+  CHECK(entries(run / "checkpoints") == std::set<std::string>{".run", "step-00000044", "latest", "best"});
+  CHECK(entries(checkpoint(run)) ==
+        std::set<std::string>{"model.safetensors", "state.safetensors", "state.json", "MANIFEST.json"});
   CHECK(checkpoint(run, "best") == checkpoint(run));
   CHECK_THAT(text_of(run / "derived.yaml"), ContainsSubstring("steps_per_epoch: 44"));
   CHECK_THAT(text_of(run / "log.txt"), ContainsSubstring("85,002 parameters"));
@@ -51,9 +52,9 @@ TEST_CASE("a run directory holds what the contract says") {
     CHECK_THAT(again.err, ContainsSubstring("finished"));
     CHECK(text_of(run / "metrics.jsonl") == before);
   }
-  SECTION("a run that did not finish is not overwritten") {
-    fs::remove(run / "checkpoints" / "latest");
-    const std::string text = message_of(Exit::usage, {"--cfg", (run / "config.yaml").string()});
+  SECTION("a run is not begun again where one has been") {
+    const std::string text =
+        message_of(Exit::usage, {"--cfg", (run / "config.yaml").string(), "--resume", "none"});
     CHECK_THAT(text, ContainsSubstring(run.string()) && ContainsSubstring("--tag"));
   }
 }
@@ -101,7 +102,7 @@ TEST_CASE("the best checkpoint is kept beside the last") {
        "TRAIN.LR_SCHEDULER.GAMMA", "1000.0", "TRAIN.CLIP_GRAD", "0.0", "TRAIN.WARMUP_EPOCHS", "0"});
   CHECK(checkpoint(run, "best").filename() == "step-00000022");
   CHECK(checkpoint(run, "latest").filename() == "step-00000044");
-  CHECK(entries(run / "checkpoints").size() == 4);
+  CHECK(entries(run / "checkpoints").size() == 5);
 }
 
 TEST_CASE("data without labels of classes: errors, and the lowest is the best") {

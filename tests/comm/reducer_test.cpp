@@ -217,6 +217,7 @@ TEST_CASE("reducer: a bucket is sent as soon as it and all before it are complet
       return {2, std::string(bytes)};
     }
     void do_abort(const std::string&) override {}
+    std::unique_ptr<comm::Comm> do_duplicate(const std::string&) override { return nullptr; }
 
     std::mutex mutex_;
     std::condition_variable changed_;
