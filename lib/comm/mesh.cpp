@@ -10,7 +10,7 @@ namespace {
 
 constexpr size_t largest_segment = size_t{1} << 20;
 constexpr size_t scratch_limit = size_t{16} << 20;        // for the segments of all ranks
-constexpr size_t small_bytes = size_t{32} << 10;          // tensors up to here are sent as a whole
+constexpr size_t small_bytes = size_t{64} << 10;          // tensors up to here are sent as a whole
 constexpr size_t inline_bytes = 4096 - sizeof(uint64_t);  // of all_gather: sent with the length
 
 /// Messages of different calls, or of different steps of a call, never meet.
