@@ -1,5 +1,6 @@
 #include "lib/base/world.h"
 
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -166,6 +167,16 @@ World from_slurm(const Variables& v) {
   return w;
 }
 
+/// MPICH names no job, but its ranks on a node have one proxy: at the other end of the socket PMI_FD, and
+/// their parent unless they were started through a script.
+pid_t mpich_proxy(const Variables& v) {
+  ucred proxy{};
+  socklen_t size = sizeof proxy;
+  const int fd = v.number("PMI_FD").value_or(-1);
+  const bool known = ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &proxy, &size) == 0 && proxy.pid > 0;
+  return known ? proxy.pid : ::getppid();
+}
+
 World from_mpi(const Variables& v, bool open_mpi) {
   World w;
   w.launcher = "mpirun";
@@ -187,8 +198,7 @@ World from_mpi(const Variables& v, bool open_mpi) {
   for (const char* name : {"PMIX_NAMESPACE", "OMPI_MCA_ess_base_jobid", "I_MPI_HYDRA_UUID", "PMI_JOBID"}) {
     if (job.empty()) job = v.text(name);
   }
-  // MPICH names no job; its ranks on a node are children of one proxy.
-  if (job.empty() && !open_mpi) job = fmt::format("parent{}", ::getppid());
+  if (job.empty() && !open_mpi) job = fmt::format("proxy{}", mpich_proxy(v));
   if (w.size > 1) meet_by_job(w, v, job);
   return w;
 }

@@ -31,7 +31,12 @@ struct World {
 /// Reads RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_ADDR, MASTER_PORT, TRAINER_STORE
 /// (trainer-launch and torchrun), else SLURM_PROCID, SLURM_NTASKS, SLURM_LOCALID, SLURM_NODEID (under srun),
 /// else OMPI_COMM_WORLD_* or PMI_* (mpirun); a world of one where there is none of these. `local_rank` is
-/// what a flag says: the environment wins. Contradictions (RANK 4 of WORLD_SIZE 4, RANK without WORLD_SIZE,
+/// what a flag says: the environment wins.
+///
+/// The store is TRAINER_STORE; without it the ranks of one node meet at a local socket named after the job, those of
+/// several nodes at MASTER_ADDR:MASTER_PORT, under torchrun, which uses that itself, at MASTER_PORT + 1. By hand on
+/// one machine (MASTER_ADDR is a loopback address) LOCAL_RANK may be left out.
+/// Contradictions (RANK 4 of WORLD_SIZE 4, RANK without WORLD_SIZE,
 /// ...) are Error(Exit::usage) that name the variables and their values. `variable` looks one up: nullptr if
 /// unset.
 World read_world(std::optional<int> local_rank = {},

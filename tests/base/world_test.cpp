@@ -173,7 +173,7 @@ TEST_CASE("world: mpirun") {
 
   w = world_of({{"PMI_RANK", "2"}, {"PMI_SIZE", "4"}, {"MPI_LOCALRANKID", "2"}, {"MPI_LOCALNRANKS", "4"}});
   CHECK(w.rank == 2);
-  CHECK(w.store == own(fmt::format("mpirun-parent{}", ::getppid())));
+  CHECK(w.store == own(fmt::format("mpirun-proxy{}", ::getppid())));
   CHECK_THAT(message_of({{"PMI_RANK", "2"}}), ContainsSubstring("PMI_SIZE"));
 }
 
