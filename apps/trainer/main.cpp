@@ -6,6 +6,7 @@
 
 #include "apps/trainer/arguments.h"
 #include "apps/trainer/command.h"
+#include "lib/base/crash.h"
 #include "lib/base/log.h"
 #include "lib/base/text.h"
 
@@ -95,6 +96,7 @@ int run(const std::vector<std::string>& words) {
 
 int main(int argc, char** argv) {
   using trainer::Exit;
+  trainer::install_crash_handler();
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of a write, not the end of a training
   std::signal(SIGUSR1,
               SIG_IGN);  // "save": there is nothing to save before a run has begun (lib/base/signals.h)
