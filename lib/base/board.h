@@ -6,8 +6,9 @@
 //   board::begin_collective(812, "all_reduce gradients[3] f32 [6553600]");
 //   board::end_collective();
 //
-// A write is a few stores into a slot of its own: cheap enough for every step. Each slot has two notes, of which the
-// one that is not being written can always be read whole, even if the writer is stopped in the middle.
+// A write is a few stores into a slot of its own: cheap enough for every step. Each slot has two notes, of
+// which the one that is not being written can always be read whole, even if the writer is stopped in the
+// middle.
 #pragma once
 
 #include <cstdint>

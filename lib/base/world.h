@@ -33,10 +33,10 @@ struct World {
 /// else OMPI_COMM_WORLD_* or PMI_* (mpirun); a world of one where there is none of these. `local_rank` is
 /// what a flag says: the environment wins.
 ///
-/// The store is TRAINER_STORE; without it the ranks of one node meet at a local socket named after the job, those of
-/// several nodes at MASTER_ADDR:MASTER_PORT, under torchrun, which uses that itself, at MASTER_PORT + 1. By hand on
-/// one machine (MASTER_ADDR is a loopback address) LOCAL_RANK may be left out.
-/// Contradictions (RANK 4 of WORLD_SIZE 4, RANK without WORLD_SIZE,
+/// The store is TRAINER_STORE; without it the ranks of one node meet at a local socket named after the job,
+/// those of several nodes at MASTER_ADDR:MASTER_PORT, under torchrun, which uses that itself, at MASTER_PORT
+/// + 1. By hand on one machine (MASTER_ADDR is a loopback address) LOCAL_RANK may be left out. Contradictions
+/// (RANK 4 of WORLD_SIZE 4, RANK without WORLD_SIZE,
 /// ...) are Error(Exit::usage) that name the variables and their values. `variable` looks one up: nullptr if
 /// unset.
 World read_world(std::optional<int> local_rank = {},

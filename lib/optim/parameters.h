@@ -101,7 +101,7 @@ class Parameters {
 
   std::vector<Span> trainable_, frozen_;
   Tensor values_, gradients_, frozen_values_;
-  std::vector<char> received_;  // by trainable parameter: has a gradient that segments_ covers
+  std::vector<char> received_;     // by trainable parameter: has a gradient that segments_ covers
   std::vector<char> by_any_rank_;  // as set_received(); empty: this process alone counts
   std::vector<ops::Segment> segments_;
 };

@@ -15,7 +15,7 @@ namespace trainer::train {
 struct Origin {
   std::vector<std::string> config = {};  ///< "KEY: value" of every key, sorted
   std::string data = {};                 ///< of the training split: samples, shapes, classes
-  int64_t global_batch = 0;         ///< samples of a micro-batch over all ranks
+  int64_t global_batch = 0;              ///< samples of a micro-batch over all ranks
   int64_t world_size = 1, threads = 1;
   std::string device = {}, build = {}, instruction_set = {};
   void state(checkpoint::Archive&);

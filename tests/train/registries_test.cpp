@@ -74,8 +74,8 @@ TEST_CASE("every configuration parses, binds and builds") {
     const train::Settings settings(config);
     const auto dataset = train::build_dataset(config, settings, data::Split::train);
     const auto comm = comm::make_comm({}, config.group("COMM"), World{});
-    train::Training training(config, settings,
-                             train::build_loader(dataset, settings, data::Split::train, *comm), Device{}, *comm);
+    train::Training training(
+        config, settings, train::build_loader(dataset, settings, data::Split::train, *comm), Device{}, *comm);
     CHECK(training.trainer->plan().total_steps > 0);
     CHECK(settings.train.warmup_epochs <= 1);
     CHECK(config.unread().empty());
