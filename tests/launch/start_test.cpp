@@ -111,7 +111,7 @@ TEST_CASE("launch: the trainer beside it") {
              ContainsSubstring("BATCH_SIZE"));
   CHECK_THAT(outcome_of(command({"trainer", "--version"})).out, ContainsSubstring("trainer "));
   CHECK_THAT(outcome_of(command({"--opts", "TAG", "--x", "--dump_config"})).out,
-             ContainsSubstring("TAG: --x"));
+             ContainsSubstring("TAG: '--x'"));
 }
 
 TEST_CASE("launch: unknown flags and wrong values are usage errors with a suggestion") {
