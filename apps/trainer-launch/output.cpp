@@ -1,11 +1,14 @@
 #include "apps/trainer-launch/output.h"
 
+#include <cxxabi.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdlib>
+#include <memory>
 
 namespace trainer::launch {
 namespace {
@@ -25,6 +28,18 @@ std::string plain(std::string_view line) {
     }
   }
   return text;
+}
+
+/// Frames of a backtrace (lib/base/crash.h), "file(_ZN7trainer...+0x1f) [0x...]", with names as we write
+/// them.
+std::string demangled(const std::string& line) {
+  const size_t open = line.find("(_Z"), plus = line.find("+0x", open);
+  if (open == line.npos || plus == line.npos) return line;
+  int status = 0;
+  const std::string name = line.substr(open + 1, plus - open - 1);
+  const std::unique_ptr<char, decltype(&std::free)> text(
+      abi::__cxa_demangle(name.c_str(), nullptr, nullptr, &status), &std::free);
+  return text == nullptr ? line : line.substr(0, open + 1) + text.get() + line.substr(plus);
 }
 
 void write_whole(int fd, std::string_view bytes) {
@@ -126,7 +141,7 @@ void Output::on_line(Stream& s, const std::string& line, bool already_shown, dou
   }
   if (!s.shown) return;
   if (in_error && !s.prefix.empty()) {
-    held_.push_back({now, s.local_rank, s.error, s.prefix, line});
+    held_.push_back({now, s.local_rank, s.error, s.prefix, demangled(line)});
   } else {
     console_.line(s.error, s.prefix, line);
   }

@@ -230,10 +230,11 @@ TEST_CASE("signals: SIGUSR1 reaches the workers and the run goes on; SIGHUP stay
 TEST_CASE("restarts: all workers start again while some are left") {
   const TempFolder folder;
   const std::string path = folder.path().string();
-  const std::string script = "echo $TORCHELASTIC_RESTART_COUNT $MASTER_PORT $TRAINER_STORE >> " + path +
-                             "/$RANK;"
-                             "[ $TORCHELASTIC_RESTART_COUNT -lt 2 ] && { [ $RANK = 1 ] && exit 7; " +
-                             forever + "; }; true";
+  const std::string script =
+      "echo $TORCHELASTIC_RESTART_COUNT $MASTER_PORT $TRAINER_STORE >> " + path +
+      "/$RANK; [ $TORCHELASTIC_RESTART_COUNT = 2 ] && exit 0; [ $RANK = 0 ] && sleep 1000;"
+      "until grep -q ^$TORCHELASTIC_RESTART_COUNT " +
+      path + "/0; do sleep 0.01; done; exit 7";
   Outcome result =
       outcome_of(shell({"--nproc_per_node=2", "--max-restarts=2", "--log-dir", path + "/logs"}, script));
   CHECK(result.code == 0);

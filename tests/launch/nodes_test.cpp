@@ -115,10 +115,12 @@ TEST_CASE("nodes: a failure on one ends all, and everybody names it", "[timing]"
 TEST_CASE("nodes: all start again together") {
   const TempFolder folder;
   const int port = free_port();
+  const std::string path = folder.path().string();
   const std::string script =
-      "echo $TORCHELASTIC_RESTART_COUNT $TRAINER_STORE >> " + folder.path().string() +
-      "/$RANK;"
-      "[ $TORCHELASTIC_RESTART_COUNT = 0 ] && { [ $RANK = 1 ] && exit 9; sleep 1000; }; true";
+      "echo $TORCHELASTIC_RESTART_COUNT $TRAINER_STORE >> " + path +
+      "/$RANK; [ $TORCHELASTIC_RESTART_COUNT = 1 ] && exit 0; [ $RANK = 0 ] && sleep 1000;"
+      "until [ -s " +
+      path + "/0 ]; do sleep 0.01; done; exit 9";
   const Launcher first = start(node(0, port, script, {"--max-restarts=1"}));
   const Launcher second = start(node(1, port, script, {"--max-restarts=1"}));
   CHECK(first->wait(20).code == 0);
