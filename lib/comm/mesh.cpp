@@ -149,7 +149,7 @@ std::vector<std::string> Mesh::do_all_gather(const Call& call, std::string_view 
     const uint64_t length = bytes.size();
     const size_t head = std::min(bytes.size(), inline_bytes);
     std::memcpy(scratch(rank()), &length, sizeof length);
-    std::memcpy(scratch(rank()) + sizeof length, bytes.data(), head);
+    std::ranges::copy(bytes.substr(0, head), reinterpret_cast<char*>(scratch(rank())) + sizeof length);
     each_peer([&](int p) { in_[static_cast<size_t>(p)]->receive(first, 0, sizeof length + inline_bytes); });
     each_peer([&](int p) { out_[static_cast<size_t>(p)]->send(first, 0, sizeof length + head); });
 
