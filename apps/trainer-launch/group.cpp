@@ -79,9 +79,8 @@ void Group::start_all() {
     if (options_.pass_local_rank) command.words.push_back(fmt::format("--local_rank={}", local_rank));
     const auto environment = environment_of(options_, plan_, local_rank, w.error_file, board_);
     w.started = now();
-    w.pid = spawn(command, environment, ends.files(), signals_.mask_before());
+    w.pid = spawn(command, environment, ends.files(), signals_.mask_before(), guardian_);
     w.running = true;
-    guardian_.watch(w.pid);
     workers_.push_back(w);
   }
   pass_on_terminal_size(output_);

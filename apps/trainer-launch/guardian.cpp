@@ -78,8 +78,8 @@ Guardian::~Guardian() {
   ::waitpid(pid_, nullptr, 0);
 }
 
-void Guardian::watch(pid_t group) { send(pipe_, {'+', group}); }
-void Guardian::forget(pid_t group) { send(pipe_, {'-', group}); }
+void Guardian::watch(pid_t group) const { send(pipe_, {'+', group}); }
+void Guardian::forget(pid_t group) const { send(pipe_, {'-', group}); }
 
 void Guardian::clean_up(const std::string& folder) {
   Message message{'d'};

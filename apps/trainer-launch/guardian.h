@@ -21,8 +21,9 @@ class Guardian {
   Guardian& operator=(const Guardian&) = delete;
 
   pid_t pid() const { return pid_; }
-  void watch(pid_t group);
-  void forget(pid_t group);
+  /// Async-signal-safe: a worker does it itself before it becomes another program.
+  void watch(pid_t group) const;
+  void forget(pid_t group) const;
   /// A folder that is to be removed, too.
   void clean_up(const std::string& folder);
 

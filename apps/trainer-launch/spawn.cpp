@@ -30,8 +30,10 @@ std::vector<char*> pointers(const std::vector<std::string>& words) {
 
 /// Between fork and exec: system calls only, because other threads may hold any lock.
 [[noreturn]] void become(const Command& command, char* const* words, char* const* environment,
-                         const SpawnFiles& files, const sigset_t& mask, pid_t launcher, int report) {
-  ::setpgid(0, 0);  // a terminal's Ctrl-C reaches the launcher only, which passes it on once
+                         const SpawnFiles& files, const sigset_t& mask, pid_t launcher, int report,
+                         const Guardian& guardian) {
+  ::setpgid(0, 0);             // a terminal's Ctrl-C reaches the launcher only, which passes it on once
+  guardian.watch(::getpid());  // here: before it can start anything
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != launcher) ::_exit(1);  // it died before the line above
   if (files.in >= 0) ::dup2(files.in, STDIN_FILENO);
@@ -91,7 +93,7 @@ std::vector<pid_t> children_of(pid_t parent) {
 }  // namespace
 
 pid_t spawn(const Command& command, const std::vector<std::string>& environment, const SpawnFiles& files,
-            const sigset_t& mask) {
+            const sigset_t& mask, const Guardian& guardian) {
   const auto words = pointers(command.words), variables = pointers(environment);
   int ends[2] = {-1, -1};
   check(Exit::distributed, ::pipe2(ends, O_CLOEXEC) == 0, "cannot make a pipe: {}", std::strerror(errno));
@@ -100,7 +102,7 @@ pid_t spawn(const Command& command, const std::vector<std::string>& environment,
   const pid_t launcher = ::getpid();
   const pid_t pid = ::fork();
   check(Exit::distributed, pid >= 0, "cannot start a process: {}", std::strerror(errno));
-  if (pid == 0) become(command, words.data(), variables.data(), files, mask, launcher, to.get());
+  if (pid == 0) become(command, words.data(), variables.data(), files, mask, launcher, to.get(), guardian);
   ::setpgid(pid, pid);  // in both, so that it is done whoever runs first
   to.reset();
   int reason = 0;

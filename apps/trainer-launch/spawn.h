@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/trainer-launch/guardian.h"
 #include "apps/trainer-launch/program.h"
 
 namespace trainer::launch {
@@ -15,11 +16,11 @@ struct SpawnFiles {
   int in = -1, out = -1, err = -1;  ///< become its stdin, stdout, stderr; -1: ours
 };
 
-/// Starts `command` as leader of a process group of its own, to be killed by the kernel when this process
-/// dies. Only from the main thread: the kernel means the thread. Throws Error(Exit::usage) if it cannot be
-/// executed.
+/// Starts `command` as leader of a process group of its own, which the guardian watches, to be killed by the
+/// kernel when this process dies. Only from the main thread: the kernel means the thread. Throws
+/// Error(Exit::usage) if it cannot be executed.
 pid_t spawn(const Command&, const std::vector<std::string>& environment, const SpawnFiles&,
-            const sigset_t& mask);
+            const sigset_t& mask, const Guardian&);
 
 /// Makes orphans of our workers our children, so that they can be found.
 void adopt_orphans();
