@@ -94,7 +94,7 @@ int throughput(const config::Config& config, const train::Settings& settings, co
     s.train.accumulation_steps = 1;
     train::Training training(config, s, train::build_loader(dataset, s, data::Split::train, comm), device,
                              comm);
-    train::begin_together(*training.trainer);
+    train::begin_together(*training.model, comm);
     auto watch = std::make_unique<Stopwatch>();
     Stopwatch& times = *watch;
     training.trainer->add(std::move(watch));

@@ -40,6 +40,7 @@ std::string reproducible(const config::Config& config) {
   copy.defrost();
   copy.set("MODEL.RESUME", std::string());
   copy.set("LOCAL_RANK", int64_t{0});
+  copy.set("TRAIN.AUTO_RESUME", true);
   return copy.dump();
 }
 
@@ -49,6 +50,7 @@ int train(const config::Config& config, const Settings& settings, const Process&
   const Device device = process.device;
   comm::Comm& comm = *process.comm;
   config::check_pending(config);
+  std::unique_ptr<train::RunDirectory> run;  // on rank 0, which alone writes checkpoints; outlives the writer
   train::Training training(config, settings,
                            train::build_loader(train::build_dataset(config, settings, data::Split::train),
                                                settings, data::Split::train, comm),
@@ -58,7 +60,6 @@ int train(const config::Config& config, const Settings& settings, const Process&
   const train::Origin origin = origin_of(config, training, device);
 
   const fs::path path = train::run_path(settings);
-  std::unique_ptr<train::RunDirectory> run;  // on rank 0, which alone writes
   const std::string checkpoint = train::on_rank0(comm, [&] {
     run = std::make_unique<train::RunDirectory>(path);
     return train::choose_checkpoint(*run, settings, process.world.restart > 0);
@@ -75,7 +76,7 @@ int train(const config::Config& config, const Settings& settings, const Process&
     trainer.add(std::make_unique<train::SaveHook>(*run, settings.run, origin));
   }
   if (checkpoint.empty()) {
-    train::begin_together(trainer);
+    train::begin_together(*training.model, comm);
   } else {
     train::restore(trainer, origin, checkpoint);
   }
@@ -93,9 +94,13 @@ int train(const config::Config& config, const Settings& settings, const Process&
   if (!checkpoint.empty()) log::info("continuing after step {} from {}", trainer.step(), checkpoint);
   signals::install();
   trainer.run();
+  if (comm.size() > 1)
+    comm.barrier("end of the run");  // what rank 0 has saved is durable before any of them leaves
   board::enter(board::Phase::finished, trainer.step());
 
-  for (const std::string& key : config.unread()) log::warn("{} was set, but nothing read it", key);
+  if (run) {
+    for (const std::string& key : config.unread()) log::warn("{} was set, but nothing read it", key);
+  }
   if (const int signal = trainer.requests().stop; signal != 0) {
     log::info("stopped by {} after step {} of {}, and saved: the same command goes on from there",
               signal == SIGINT ? "SIGINT" : "SIGTERM", trainer.step(), trainer.plan().total_steps);
@@ -113,15 +118,20 @@ int evaluate(const config::Config& config, const Settings& settings, const Proce
   const auto dataset = train::build_dataset(config, settings, data::Split::val);
   check(Exit::data, dataset->size() > 0, "--eval: dataset {} has no validation data", settings.data.dataset);
   Settings s = settings;
-  if (!s.model.resume.empty()) s.model.pretrained = s.model.resume;
+  const std::string resumed = train::on_rank0(comm, [&] { return train::checkpoint_to_evaluate(s); });
+  if (!resumed.empty()) s.model.pretrained = resumed;
+  if (s.model.pretrained.empty() && s.model.weights_dir.empty()) {
+    log::warn("--eval without weights: the model is as initialised (--resume, --pretrained)");
+  }
   const auto model = train::build_model(config, s, dataset->spec().input, process.device,
-                                        {.replace_classifier = s.model.resume.empty()});
+                                        {.replace_classifier = resumed.empty()});
+  train::begin_together(*model, comm);
   const auto loss = train::build_loss(config, s, dataset->spec());
   const auto loader = train::build_loader(dataset, s, data::Split::val, comm);
   nn::Context context;
   nn::attach(*model, context);
   const auto result =
-      train::evaluate(*model, context, *loss, build_metrics(config, dataset->spec()), *loader, comm);
+      *train::evaluate(*model, context, *loss, build_metrics(config, dataset->spec()), *loader, comm);
   if (comm.rank() == 0) std::puts(evaluation_json(result).c_str());
   return 0;
 }
@@ -196,10 +206,10 @@ Action add_train(CLI::App& app, const std::vector<std::string>& opts) {
   app.add_option_function<std::string>(
          "--resume",
          [flags](const std::string& from) {
-           const bool by_itself = from == "auto" || from == "none";
-           flags->source.flags.push_back(
-               by_itself ? config::Flag{"--resume", "TRAIN.AUTO_RESUME", from == "auto" ? "True" : "False"}
-                         : config::Flag{"--resume", "MODEL.RESUME", from});
+           auto& set = flags->source.flags;
+           const bool named = from != "auto" && from != "none";
+           set.push_back({"--resume", "MODEL.RESUME", named ? from : "''"});
+           if (!named) set.push_back({"--resume", "TRAIN.AUTO_RESUME", from == "auto" ? "True" : "False"});
          },
          "auto continues the newest checkpoint of the run directory; none begins anew; or a checkpoint or "
          "run "

@@ -56,9 +56,10 @@ train::Origin origin_of(const config::Config& config, const train::Training& t, 
   const data::Dataset& dataset = t.loader->dataset();
   const data::Spec& spec = dataset.spec();
   return {.config = train::config_lines(config),
-          .data = fmt::format("{} samples of {}, {}", dataset.size(), spec.input,
+          .data = fmt::format("{} samples of {}, {}, XXH3 {}", dataset.size(), spec.input,
                               spec.is_classification() ? fmt::format("{} classes", spec.num_classes)
-                                                       : fmt::format("targets {}", spec.target)),
+                                                       : fmt::format("targets {}", spec.target),
+                              train::fingerprint(dataset)),
           .global_batch = t.loader->sampler().global_batch(),
           .world_size = t.trainer->parts().comm.size(),
           .threads = cpu::threads(),

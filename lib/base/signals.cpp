@@ -1,9 +1,11 @@
 #include "lib/base/signals.h"
 
+#include <time.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <csignal>
+#include <cstdint>
 #include <initializer_list>
 
 namespace trainer::signals {
@@ -12,11 +14,23 @@ namespace {
 // Lock-free, so a handler may touch them.
 std::atomic<int> stop_signal{0};
 std::atomic<bool> save_requested{false};
+std::atomic<int64_t> stop_time{0};  // ns
 static_assert(std::atomic<int>::is_always_lock_free && std::atomic<bool>::is_always_lock_free);
 
+// A process group that is signalled as a whole and a launcher that passes signals on deliver one request
+// twice.
+constexpr int64_t same_request = 50'000'000;  // ns
+
 void on_stop(int signal) {
+  timespec t{};
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  const int64_t now = int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec;
   int none = 0;
-  if (!stop_signal.compare_exchange_strong(none, signal)) _exit(128 + signal);
+  if (stop_signal.compare_exchange_strong(none, signal)) {
+    stop_time = now;
+  } else if (now - stop_time > same_request) {
+    _exit(128 + signal);
+  }
 }
 
 void on_save(int) { save_requested = true; }

@@ -4,8 +4,9 @@
 namespace trainer::signals {
 
 /// From now on SIGTERM and SIGINT ask the run to save and end, and SIGUSR1 asks it to save and go on. A
-/// second SIGTERM or SIGINT ends the process at once, with exit code 128 + its number. SIGPIPE is ignored: a
-/// reader of the output that goes away does not end a training.
+/// second SIGTERM or SIGINT (later than 50 ms after the first: the same may come by several ways) ends the
+/// process at once, with exit code 128 + its number. SIGPIPE is ignored: a reader of the output that goes
+/// away does not end a training.
 void install();
 
 struct Requests {

@@ -80,7 +80,7 @@ void batch_norm_backward_apply(const Tensor& dy, const Tensor& x, const Tensor& 
                                double count, const BatchNormArgs&, Tensor& dx, Tensor& dresidual);
 
 /// running = (1 - momentum) running + momentum batch; the variance enters unbiased (count / (count - 1)), as
-/// in PyTorch.
+/// in PyTorch. Batch values that are not finite are left out: NaN would stay for good.
 void batch_norm_update(const Moments&, double count, double momentum, Tensor& running_mean,
                        Tensor& running_var);
 

@@ -83,9 +83,9 @@ class Parameters {
   /// PyTorch leaves out grad = None: neither decay nor momentum move it. Neighbours with the same factor and
   /// decay form one segment.
   ///
-  /// Looks at the gradients anew at each call, so it comes after the last backward of the step and before
-  /// gradients() is summed or reduced: where a parameter stops receiving gradients, its span of gradients()
-  /// is set to zero here.
+  /// Looks at the gradients anew at each call, so it comes after the last backward of the step (and after
+  /// set_received() where there are several ranks) and before gradients() is used: where a parameter stops
+  /// receiving gradients, its span of gradients() is set to zero here.
   const std::vector<ops::Segment>& segments();
   /// The parameter at this place of trainable() received a gradient in this process since zero_grad().
   bool has_gradient(size_t index) const;

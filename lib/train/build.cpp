@@ -23,16 +23,6 @@ std::string weights_path(const ModelSettings& s) {
   return (fs::path(s.weights_dir) / (s.name + ".safetensors")).string();
 }
 
-/// SyncBN's sums. They need a Comm of their own: the run's sums gradients in another thread at the same time.
-class CommBatchSum final : public autograd::BatchSum {
- public:
-  explicit CommBatchSum(comm::Comm& of_run) : comm_(of_run.duplicate("batch norm")) {}
-  void sum(Tensor& t) override { comm_->all_reduce(t, "batch norm"); }
-
- private:
-  std::unique_ptr<comm::Comm> comm_;
-};
-
 }  // namespace
 
 Settings::Settings(const config::Config& c)

@@ -13,6 +13,7 @@
 #include "lib/optim/optimizer.h"
 #include "lib/optim/parameters.h"
 #include "lib/optim/schedule.h"
+#include "lib/train/batch_sum.h"
 #include "lib/train/settings.h"
 #include "lib/train/trainer.h"
 
@@ -65,7 +66,7 @@ struct Training {
   std::unique_ptr<optim::Parameters> parameters;
   std::unique_ptr<optim::Optimizer> optimizer;
   std::unique_ptr<optim::Schedule> schedule;
-  std::unique_ptr<autograd::BatchSum> batch_sum;  // SyncBN
+  std::unique_ptr<CommBatchSum> batch_sum;  // SyncBN
   std::unique_ptr<Trainer> trainer;
 };
 

@@ -42,8 +42,9 @@ void add_over_ranks(metrics::Mean& loss, const Metrics& metrics, comm::Comm& com
 
 }  // namespace
 
-Evaluation evaluate(nn::Model& model, nn::Context& context, const nn::Loss& loss, const Metrics& metrics,
-                    data::Loader& loader, comm::Comm& comm) {
+std::optional<Evaluation> evaluate(nn::Model& model, nn::Context& context, const nn::Loss& loss,
+                                   const Metrics& metrics, data::Loader& loader, comm::Comm& comm,
+                                   const std::function<bool()>& give_up) {
   const NoGrad no_grad;
   const Device device = model_device(model);
   broadcast_buffers(model, comm);
@@ -52,15 +53,17 @@ Evaluation evaluate(nn::Model& model, nn::Context& context, const nn::Loss& loss
   for (const auto& [name, metric] : metrics) metric->reset();
 
   loader.start(0);
-  for (data::Batch batch; loader.next(batch);) {
+  bool given_up = false;
+  for (data::Batch batch; !given_up && loader.next(batch); given_up = give_up && give_up()) {
     if (batch.size() == 0) continue;
     const Tensor output = model(Var(batch.input.to(device))).value();
     mean_loss.add(loss.measure(output, batch.target.to(device)), batch.size());
     const Tensor host = output.to(Device{});
     for (const auto& [name, metric] : metrics) metric->update(host, batch.target);
   }
-  add_over_ranks(mean_loss, metrics, comm);
   context.training = was_training;
+  if (given_up) return std::nullopt;
+  add_over_ranks(mean_loss, metrics, comm);
 
   Evaluation result{.samples = mean_loss.samples(), .loss = mean_loss.value()};
   result.score = -result.loss;
@@ -75,10 +78,12 @@ Evaluation evaluate(nn::Model& model, nn::Context& context, const nn::Loss& loss
 void EvaluateHook::on_epoch_end(Trainer& trainer) {
   board::enter(board::Phase::evaluation, trainer.step());
   const Parts& parts = trainer.parts();
-  Evaluation result = evaluate(parts.model, trainer.context(), parts.loss, metrics_, *loader_, parts.comm);
-  result.step = trainer.step();
-  result.epoch = trainer.epoch();
-  trainer.report(result);
+  auto result = evaluate(parts.model, trainer.context(), parts.loss, metrics_, *loader_, parts.comm,
+                         [&] { return trainer.leaves_early(); });
+  if (!result) return;
+  result->step = trainer.step();
+  result->epoch = trainer.epoch();
+  trainer.report(*result);
 }
 
 }  // namespace trainer::train

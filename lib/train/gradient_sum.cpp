@@ -17,31 +17,47 @@ enum Agreed { kLoss, kTerminate, kInterrupt, kSave, kCount };
 
 GradientSum::GradientSum(comm::Comm& comm, optim::Parameters& parameters)
     : parameters_(parameters),
-      alone_(comm.size() == 1),
+      comm_(comm),
       reducer_(comm, parameters.gradients(), ranges(parameters)),
       agreed_(Tensor::zeros({kCount}, DType::f64)) {}
 
 GradientListener* GradientSum::backward(bool last) {
-  if (alone_) return nullptr;
+  if (comm_.size() == 1) return nullptr;
   if (last) reducer_.start();
   return this;
 }
 
 void GradientSum::finish(double& loss, signals::Requests& requests) {
-  if (alone_) return;
-  const auto agreed = agreed_.span<double>();
-  agreed[kLoss] = loss;
-  agreed[kTerminate] = requests.stop == SIGTERM;
-  agreed[kInterrupt] = requests.stop == SIGINT;
-  agreed[kSave] = requests.save;
+  if (comm_.size() == 1) return;
+  agreed_.data<double>()[kLoss] = loss;
+  put(requests);
   reducer_.finish(agreed_, [this](int64_t index) {
     const optim::Span& span = parameters_.trainable()[static_cast<size_t>(index)];
     optim::Parameters::part(parameters_.gradients(), span).zero();
   });
   parameters_.set_received(reducer_.used());
-  loss = agreed[kLoss];
-  requests.stop = agreed[kTerminate] > 0 ? SIGTERM : (agreed[kInterrupt] > 0 ? SIGINT : 0);
-  requests.save = agreed[kSave] > 0;
+  loss = agreed_.data<double>()[kLoss];
+  requests = agreed();
+}
+
+void GradientSum::agree(signals::Requests& requests) {
+  if (comm_.size() == 1) return;
+  put(requests);
+  comm_.all_reduce(agreed_, "requests");
+  requests = agreed();
+}
+
+void GradientSum::put(const signals::Requests& requests) {
+  const auto flags = agreed_.span<double>();
+  flags[kTerminate] = requests.stop == SIGTERM;
+  flags[kInterrupt] = requests.stop == SIGINT;
+  flags[kSave] = requests.save;
+}
+
+signals::Requests GradientSum::agreed() const {
+  const auto flags = agreed_.span<double>();
+  return {.stop = flags[kTerminate] > 0 ? SIGTERM : (flags[kInterrupt] > 0 ? SIGINT : 0),
+          .save = flags[kSave] > 0};
 }
 
 }  // namespace trainer::train

@@ -22,12 +22,16 @@ class GradientSum final : private GradientListener {
   /// After the last backward: the gradients of all parameters are the sums over all ranks, `loss` is the sum
   /// of all ranks' and `requests` is what any rank was asked.
   void finish(double& loss, signals::Requests& requests);
+  /// The same for requests alone, between steps.
+  void agree(signals::Requests&);
 
  private:
   void ready(int64_t index) override { reducer_.ready(index); }
+  void put(const signals::Requests&);
+  signals::Requests agreed() const;
 
   optim::Parameters& parameters_;
-  bool alone_;
+  comm::Comm& comm_;
   comm::Reducer reducer_;
   Tensor agreed_;  // f64: loss, SIGTERM, SIGINT, SIGUSR1
 };

@@ -92,6 +92,27 @@ std::string hash_of(const Origin& origin) {
   return hasher.digest();
 }
 
+std::string fingerprint(const data::Dataset& dataset) {
+  constexpr int64_t most = 64;
+  const data::Spec& spec = dataset.spec();
+  std::vector<float> input(static_cast<size_t>(spec.input.numel())),
+      target(static_cast<size_t>(spec.target.numel()));
+  std::vector<int64_t> label(spec.is_classification() ? 1 : 0);
+  checkpoint::Hasher hasher;
+  for (int64_t i = 0; i < std::min(most, dataset.size()); ++i) {
+    const int64_t index = i * dataset.size() / std::min(most, dataset.size());
+    if (spec.is_classification()) {
+      dataset.read(index, Rng(0), {.input = input, .label = label});
+    } else {
+      dataset.read(index, Rng(0), {.input = input, .target = target});
+    }
+    hasher.update(std::as_bytes(std::span(input)));
+    hasher.update(std::as_bytes(std::span(label)));
+    hasher.update(std::as_bytes(std::span(target)));
+  }
+  return hasher.digest();
+}
+
 std::vector<std::string> config_lines(const config::Config& config) {
   std::vector<std::string> lines;
   for (const config::Node* leaf : config.root().leaves()) {
@@ -113,7 +134,7 @@ std::vector<Change> compare(const Origin& before, const Origin& now) {
   const auto old_keys = by_key(before.config), new_keys = by_key(now.config);
   for (const auto& entry : new_keys) {
     const auto old = old_keys.find(entry.first);
-    // A key that the older build did not have keeps its default, which is what that build did.
+    // A key that only one of the two builds has is not compared.
     if (old != old_keys.end()) add(entry.first, old->second, entry.second, effect_of(entry.first));
   }
   add("training data", before.data, now.data, Effect::refused);

@@ -9,6 +9,7 @@
 
 #include "lib/checkpoint/archive.h"
 #include "lib/config/config.h"
+#include "lib/data/dataset.h"
 
 namespace trainer::train {
 
@@ -23,6 +24,9 @@ struct Origin {
 
 /// Of all of it, for a checkpoint's manifest.
 std::string hash_of(const Origin&);
+
+/// A few samples, spread over all, as a hash: other data of the same shape is other data.
+std::string fingerprint(const data::Dataset&);
 
 /// The keys of a configuration as Origin::config has them.
 std::vector<std::string> config_lines(const config::Config&);

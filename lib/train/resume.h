@@ -14,4 +14,8 @@ namespace trainer::train {
 /// would lose something, Error(Exit::weights) where there is no such checkpoint.
 std::string choose_checkpoint(const RunDirectory&, const Settings&, bool restarted);
 
+/// What --eval evaluates: MODEL.RESUME; else, unless MODEL.PRETRAINED names weights or TRAIN.AUTO_RESUME is
+/// off, the newest intact checkpoint of the run directory; "" if there is none.
+std::string checkpoint_to_evaluate(const Settings&);
+
 }  // namespace trainer::train

@@ -31,6 +31,8 @@ std::string on_rank0(comm::Comm& comm, const std::function<std::string()>& f) {
       told = '\0' + f();
     } catch (const Error& error) {
       told = static_cast<char>(error.code()) + std::string(error.what());
+    } catch (const std::exception& error) {
+      told = static_cast<char>(Exit::internal) + std::string(error.what());
     }
   }
   const std::string answer = comm.all_gather(told, "rank 0's decision").front();
@@ -66,12 +68,12 @@ void restore(Trainer& trainer, const Origin& now, const fs::path& checkpoint) {
   checkpoint::Archive archive(text, path.string());
   Origin before;
   state(archive, trainer, before);
-  begin_together(trainer);
+  begin_together(parts.model, parts.comm);
   broadcast(parts.comm, checkpoint::optimizer_items(parts.parameters, parts.optimizer), "optimizer state");
 }
 
-void begin_together(Trainer& trainer) {
-  broadcast(trainer.parts().comm, checkpoint::model_items(trainer.parts().model), "model");
+void begin_together(nn::Model& model, comm::Comm& comm) {
+  broadcast(comm, checkpoint::model_items(model), "model");
 }
 
 }  // namespace trainer::train

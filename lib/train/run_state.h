@@ -14,12 +14,12 @@ namespace trainer::train {
 checkpoint::SaveRequest run_state(Trainer&, const Origin&);
 
 /// Puts a run where the checkpoint in this step directory was made. Rank 0 reads, all others get it from
-/// there. Changes since are judged by check_changes(). Throws Error(Exit::weights) for what does not fit the
-/// model or optimizer, on every rank.
+/// there, each hook its state on the ranks that have it. Changes since are judged by check_changes(). Throws
+/// Error(Exit::weights) for what does not fit the model or optimizer, on every rank.
 void restore(Trainer&, const Origin& now, const fs::path& checkpoint);
 
-/// A fresh start: all ranks get the parameters and buffers of rank 0. Models that differ are refused.
-void begin_together(Trainer&);
+/// All ranks get the parameters and buffers of rank 0. Models that differ are refused.
+void begin_together(nn::Model&, comm::Comm&);
 
 /// Runs `f` on rank 0 and gives its result to every rank; an Error it throws is thrown on every rank.
 std::string on_rank0(comm::Comm&, const std::function<std::string()>& f);

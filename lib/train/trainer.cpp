@@ -56,23 +56,36 @@ void Trainer::run() {
       const double begin = now();
       StepReport report = step(batch);
       report.seconds = now() - begin;
-      check_convergence(report);
       end_of_epoch_due_ = steps_into_epoch() == plan_.steps_per_epoch || step_ == plan_.total_steps;
       for (auto& hook : hooks_) hook->on_step(*this, report);
+      check_convergence(report);
     }
-    if (end_of_epoch_due_ &&
-        requests_.stop == 0) {  // who is asked to stop saves first, and evaluates when resumed
+    if (end_of_epoch_due_ && !leaves_early()) {
       for (auto& hook : hooks_) hook->on_epoch_end(*this);
-      end_of_epoch_due_ = false;
-      if (steps_into_epoch() == plan_.steps_per_epoch) {
-        ++epoch_;
-        position_ = 0;
-        if (!finished()) parts_.loader.start(epoch_);
-      }
+      if (!leaves_early()) end_epoch();
     }
     for (auto& hook : hooks_) hook->on_boundary(*this);
+    requests_.save = false;
   }
   for (auto& hook : hooks_) hook->on_finish(*this);
+}
+
+void Trainer::end_epoch() {
+  end_of_epoch_due_ = false;
+  if (steps_into_epoch() < plan_.steps_per_epoch) return;  // the run ends in the middle of one
+  ++epoch_;
+  position_ = 0;
+  if (!finished()) parts_.loader.start(epoch_);
+}
+
+bool Trainer::leaves_early() {
+  if (step_ == plan_.total_steps) return false;  // what is left is an evaluation: then the run is finished
+  const signals::Requests more = signals::take();
+  if (requests_.stop == 0) requests_.stop = more.stop;
+  requests_.save = requests_.save || more.save;
+  gradient_sum_.agree(requests_);
+  stopped_ = stopped_ || requests_.stop != 0;
+  return requests_.stop != 0;
 }
 
 // One optimizer step: forward and backward for each micro-batch, the sum over the ranks, then clip and
@@ -141,13 +154,13 @@ void Trainer::state(checkpoint::Archive& a) {
   for (auto& hook : hooks_) {
     if (!hook->name().empty()) a.group(hook->name(), [&](checkpoint::Archive& g) { hook->state(g); });
   }
-  // A run that ended in the middle of an epoch and is now to go on has been evaluated there.
+  // A run that was to end in the middle of an epoch and is now to go on needs no evaluation there.
   if (a.reading() && step_ < plan_.total_steps && steps_into_epoch() < plan_.steps_per_epoch)
     end_of_epoch_due_ = false;
 }
 
 void Trainer::check_convergence(const StepReport& report) {
-  if (report.step == 1) {
+  if (report.step == 1 && parts_.comm.rank() == 0) {
     for (const std::string& name : parts_.parameters.without_gradient()) {
       log::warn(
           "parameter {} received no gradient in the first step: nothing that the loss depends on uses it",

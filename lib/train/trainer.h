@@ -55,12 +55,15 @@ class Trainer {
   /// max_nonfinite steps in a row whose loss or gradient was not finite.
   void run();
 
-  /// Ends the run after the current step.
+  /// Ends the run after the current step. To be called on all ranks.
   void stop() { stopped_ = true; }
   bool stopped() const { return stopped_; }
-  /// Requests of any rank's process (lib/base/signals.h), the same on every rank. A request to stop also
-  /// stops this Trainer.
+  /// Requests of any rank's process (lib/base/signals.h), the same on every rank, as of the last step or
+  /// leaves_early(). A request to stop also stops this Trainer.
   const signals::Requests& requests() const { return requests_; }
+  /// For what takes long at the end of an epoch: somebody has asked to stop, so it is to be given up; it is
+  /// done when the run goes on. Never at the end of the run. All ranks call it at the same places.
+  bool leaves_early();
 
   /// The counters of the run and the state of all hooks, both directions: for checkpoints. Weights, buffers
   /// and optimizer state are tensors and go their own way (lib/train/resume.h).
@@ -81,6 +84,7 @@ class Trainer {
  private:
   StepReport step(data::Batch& batch);
   double next(data::Batch& batch);
+  void end_epoch();
   void check_convergence(const StepReport&);
   int64_t steps_into_epoch() const { return step_ - epoch_ * plan_.steps_per_epoch; }
 

@@ -67,7 +67,7 @@ TEST_CASE("killed twice at random moments, a run ends with the weights of one th
     CHECK(weights(run) == weights(whole));
     CHECK(text_of(checkpoint(run) / "state.safetensors") == text_of(checkpoint(whole) / "state.safetensors"));
     CHECK(timeless(run) == timeless(whole));
-    for (const std::string& name : entries(run / "checkpoints")) CHECK(name.find("tmp") == name.npos);
+    for (const std::string& name : entries(run / "checkpoints")) CHECK_THAT(name, !ContainsSubstring("tmp"));
   }
 }
 
@@ -161,6 +161,53 @@ TEST_CASE("flag --resume PATH forks a run, and evaluates a checkpoint") {
   }
   const Outcome listed = succeed({"inspect", a.string()});
   CHECK_THAT(listed.out, ContainsSubstring("head.weight"));
+}
+
+TEST_CASE("a fork that is killed before its first checkpoint begins again where it began") {
+  const TempFolder folder;
+  succeed(long_words(folder.path(), "a", {"SAVE_KEEP", "100"}));
+  const fs::path middle = folder / "mlp" / "a" / "checkpoints" / "step-00000044", b = folder / "mlp" / "b";
+  Words fork = long_words(folder.path(), "b", {"PRINT_FREQ", "1"});
+  fork.insert(fork.end(), {"--resume", middle.string()});
+  succeed(fork);
+  const auto once = losses(b);
+  CHECK(fs::exists(b / "checkpoints" / "best"));
+  for (const std::string& name : entries(b / "checkpoints")) {
+    if (name.starts_with("step-")) fs::remove_all(b / "checkpoints" / name);
+  }
+  succeed(fork);
+  CHECK(losses(b) == once);
+}
+
+TEST_CASE("where no checkpoint is intact, nothing is begun that would lose them") {
+  const TempFolder folder;
+  succeed(long_words(folder.path(), "t", {"TRAIN.MAX_STEPS", "12"}));
+  const fs::path run = folder / "mlp" / "t";
+  const std::string before = text_of(run / "metrics.jsonl");
+  for (const std::string& name : entries(run / "checkpoints")) {
+    if (name.starts_with("step-")) fs::remove(run / "checkpoints" / name / "state.json");
+  }
+  const Outcome result = outcome_of(long_words(folder.path(), "t"));
+  CHECK(result.code == 4);
+  CHECK_THAT(result.err, ContainsSubstring("none that can be read and is intact"));
+  CHECK(text_of(run / "metrics.jsonl") == before);
+  for (const char* named : {"", "checkpoints/latest"}) {
+    Words evaluation = long_words(folder.path(), "none");
+    evaluation.insert(evaluation.end(), {"--eval", "--resume", (run / named).string()});
+    CHECK(outcome_of(evaluation).code == 4);
+  }
+}
+
+TEST_CASE("flag --eval takes the run's newest checkpoint") {
+  const TempFolder folder;
+  succeed(long_words(folder.path(), "t"));
+  Words evaluation = long_words(folder.path(), "t");
+  evaluation.push_back("--eval");
+  const json found = json::parse(succeed(evaluation).out);
+  CHECK(found["loss"] == metrics(folder / "mlp" / "t", "eval").back()["loss"]);
+  evaluation = long_words(folder.path(), "none");
+  evaluation.push_back("--eval");
+  CHECK_THAT(succeed(evaluation).err, ContainsSubstring("without weights"));
 }
 
 TEST_CASE("a broken checkpoint is skipped, with a warning") {

@@ -19,21 +19,22 @@ struct Result {
 };
 
 /// Trains on 1, 2 or more ranks with the same global batch. Every rank begins with weights of its own.
-std::vector<Result> train_on(int ranks, const TrainerConfig& recipe, int64_t samples, int64_t global_batch) {
+std::vector<Result> train_on(int ranks, const TrainerConfig& recipe, int64_t samples, int64_t global_batch,
+                             bool sync_bn = false) {
   comm::LocalHub hub(ranks, 20);
   std::vector<Result> results(static_cast<size_t>(ranks));
   const auto rank_main = [&](int rank) {
     Result& result = results[static_cast<size_t>(rank)];
     Rig rig(recipe, std::make_shared<Line>(samples), global_batch / ranks, false,
-            ranks == 1 ? alone() : hub.join(rank), static_cast<uint64_t>(rank + 1));
-    begin_together(*rig.trainer);
+            ranks == 1 ? alone() : hub.join(rank), static_cast<uint64_t>(rank + 1), sync_bn);
+    begin_together(rig.model, *rig.comm);
     each_step(rig, [&](Trainer&, const StepReport& r) { result.steps.push_back(r); });
     rig.trainer->run();
     result.values = rig.values();
     Metrics metrics;
     metrics.emplace_back("mse", metrics::metrics().make("mse", config::Config::defaults().root()));
     data::Loader loader = make_loader(std::make_shared<Line>(11), 2, false, rank, ranks);
-    result.evaluation = evaluate(rig.model, rig.trainer->context(), *rig.loss, metrics, loader, *rig.comm);
+    result.evaluation = *evaluate(rig.model, rig.trainer->context(), *rig.loss, metrics, loader, *rig.comm);
   };
   std::vector<std::thread> threads;
   for (int rank = 1; rank < ranks; ++rank) threads.emplace_back(rank_main, rank);
@@ -66,6 +67,19 @@ TEST_CASE("ranks together train as one rank with the whole batch, a smaller last
         CHECK(r.evaluation.loss == Approx(one.evaluation.loss).epsilon(1e-6));
       }
     }
+  }
+}
+
+TEST_CASE("SyncBN: a rank without a sample in the last batch takes part in its statistics") {
+  // 14 samples in global batches of 6: the last batch has two samples for three ranks.
+  const TrainerConfig recipe{.epochs = 3};
+  const Result one = train_on(1, recipe, 14, 6, true).front();
+  for (const Result& r : train_on(3, recipe, 14, 6, true)) {
+    REQUIRE(r.steps.size() == one.steps.size());
+    for (size_t i = 0; i < one.steps.size(); ++i) {
+      CHECK(r.steps[i].loss == Approx(one.steps[i].loss).epsilon(1e-5));
+    }
+    CHECK(r.evaluation.loss == Approx(one.evaluation.loss).epsilon(1e-5));
   }
 }
 

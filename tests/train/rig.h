@@ -7,6 +7,7 @@
 
 #include "lib/config/config.h"
 #include "lib/nn/layers.h"
+#include "lib/train/batch_sum.h"
 #include "lib/train/trainer.h"
 
 namespace trainer::train {
@@ -34,12 +35,16 @@ class Line final : public data::Dataset {
 
 class LinearModel final : public nn::Model {
  public:
-  Var forward(const Var& x) override { return head_(x); }
+  explicit LinearModel(bool normalise = false) {
+    if (normalise) norm_.emplace(2);
+  }
+  Var forward(const Var& x) override { return head_(norm_ ? (*norm_)(x) : x); }
   std::vector<Var> features(const Var&) override { return {}; }
   std::string classifier() const override { return "head"; }
-  void visit(nn::Visitor& v) override { v("head", head_); }
+  void visit(nn::Visitor& v) override { v("norm", norm_), v("head", head_); }
 
  private:
+  std::optional<nn::BatchNorm> norm_;
   nn::Linear head_{2, 1};
 };
 
@@ -55,10 +60,13 @@ inline std::unique_ptr<comm::Comm> alone() {
 }
 
 struct Rig {
-  /// `batch` is this rank's. `seed` is of the initial weights.
+  /// `batch` is this rank's. `seed` is of the initial weights. With `sync_bn` the model has a batch norm,
+  /// over all ranks.
   Rig(const TrainerConfig& recipe, std::shared_ptr<const data::Dataset> dataset, int64_t batch,
-      bool drop_last = false, std::unique_ptr<comm::Comm> ranks = alone(), uint64_t seed = 1)
+      bool drop_last = false, std::unique_ptr<comm::Comm> ranks = alone(), uint64_t seed = 1,
+      bool sync_bn = false)
       : comm(std::move(ranks)),
+        model(sync_bn),
         loader(make_loader(std::move(dataset), batch, drop_last, comm->rank(), comm->size())) {
     nn::initialize(model, seed);
     parameters.emplace(model, optim::GroupRules{});
@@ -67,13 +75,15 @@ struct Rig {
     schedule = optim::schedules().make("constant", c.group("TRAIN.LR_SCHEDULER"),
                                        optim::ScheduleArgs{.base_lr = 0.05});
     loss = nn::losses().make("mse", c.group("MODEL"));
+    if (sync_bn) batch_sum.emplace(*comm);
     trainer.emplace(recipe, Parts{.model = model,
                                   .loss = *loss,
                                   .parameters = *parameters,
                                   .optimizer = *optimizer,
                                   .schedule = *schedule,
                                   .loader = loader,
-                                  .comm = *comm});
+                                  .comm = *comm,
+                                  .batch_sum = batch_sum ? &*batch_sum : nullptr});
   }
   std::vector<float> values() const {
     const auto v = parameters->values().span<float>();
@@ -81,12 +91,13 @@ struct Rig {
   }
 
   std::unique_ptr<comm::Comm> comm;
-  data::Loader loader;
   LinearModel model;
+  data::Loader loader;
   std::optional<optim::Parameters> parameters;
   std::unique_ptr<optim::Optimizer> optimizer;
   std::unique_ptr<optim::Schedule> schedule;
   std::unique_ptr<nn::Loss> loss;
+  std::optional<CommBatchSum> batch_sum;
   std::optional<Trainer> trainer;
 };
 

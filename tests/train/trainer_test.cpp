@@ -160,7 +160,7 @@ TEST_CASE("evaluation counts each sample once and restores the mode") {
     metrics.emplace_back("mae", metrics::metrics().make("mae", config::Config::defaults().root()));
     nn::Context context{.training = true};
     nn::attach(rig.model, context);
-    const Evaluation result = evaluate(rig.model, context, *rig.loss, metrics, loader, *rig.comm);
+    const Evaluation result = *evaluate(rig.model, context, *rig.loss, metrics, loader, *rig.comm);
     CHECK(context.training);
     nn::detach(rig.model);
     return result;
@@ -184,6 +184,16 @@ TEST_CASE("evaluation counts each sample once and restores the mode") {
     CHECK(result.metrics[0].second == Approx(errors / 11).epsilon(1e-6));
     CHECK(result.score == -result.metrics[0].second);  // an error: lower is better
   }
+}
+
+TEST_CASE("an evaluation that is given up has no result") {
+  Rig rig({.epochs = 1}, std::make_shared<Line>(4), 2);
+  data::Loader loader = make_loader(std::make_shared<Line>(6), 2);
+  nn::Context context{.training = true};
+  int batches = 0;
+  CHECK_FALSE(evaluate(rig.model, context, *rig.loss, {}, loader, *rig.comm, [&] { return ++batches == 2; }));
+  CHECK(batches == 2);
+  CHECK(context.training);
 }
 
 TEST_CASE("evaluations reach every hook, with their step") {

@@ -195,6 +195,7 @@ void update(const Tensor& mean, const Tensor& var, double count, double momentum
   static constexpr auto op = ops::BatchNormUpdate::name;
   const auto blend = [&](float* running, const float* batch, double factor) {
     for (int64_t c = 0; c < mean.numel(); ++c) {
+      if (!std::isfinite(batch[c])) continue;
       running[c] = static_cast<float>((1 - momentum) * running[c] + momentum * factor * batch[c]);
     }
   };

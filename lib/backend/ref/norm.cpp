@@ -87,7 +87,7 @@ void update(const Tensor& mean, const Tensor& var, double count, double momentum
             Tensor& running_var) {
   visit_real(ops::BatchNormUpdate::name, mean, [&]<class T>(T) {
     const auto blend = [&](T& running, double batch) {
-      running = static_cast<T>((1 - momentum) * running + momentum * batch);
+      if (std::isfinite(batch)) running = static_cast<T>((1 - momentum) * running + momentum * batch);
     };
     for (int64_t c = 0; c < mean.numel(); ++c) {
       blend(running_mean.data<T>()[c], mean.data<T>()[c]);

@@ -21,10 +21,26 @@ Json number(double v) { return std::isfinite(v) ? Json(v) : Json(); }
 }  // namespace
 
 MetricsHook::MetricsHook(const RunDirectory& run, int64_t print_freq)
-    : file_(run.file("metrics.jsonl")), events_folder_(run.file("tb")), print_freq_(print_freq) {}
+    : file_(run.file("metrics.jsonl")),
+      events_folder_(run.file("tb")),
+      print_freq_(print_freq),
+      directory_(run.id()),
+      used_(run.used()) {}
+
+MetricsHook::~MetricsHook() {
+  if (!events_ || window_.empty()) return;
+  try {
+    flush(last_);
+  } catch (const std::exception& error) {
+    log::error("{}", error.what());
+  }
+}
 
 void MetricsHook::state(checkpoint::Archive& a) {
+  std::string directory = directory_;
+  a("directory", directory);
   a("bytes", bytes_);
+  if (directory != directory_) bytes_ = 0;  // the run goes on elsewhere
   a("window", window_);
 }
 
@@ -38,7 +54,7 @@ void MetricsHook::on_start(Trainer& trainer) {
   if (bytes_ < length) fs::resize_file(file_, static_cast<uintmax_t>(bytes_), error);
   check(Exit::usage, !error, "cannot cut {} back to its checkpoint: {}", file_.string(), error.message());
   events_.emplace(events_folder_);
-  if (trainer.step() > 0) events_->restarted_at(trainer.step() + 1);
+  if (used_) events_->restarted_at(trainer.step() + 1);
 
   const Plan& plan = trainer.plan();
   epochs_ = plan.epochs;

@@ -37,6 +37,8 @@ class MetricsHook final : public Hook {
   /// Every `print_freq` optimizer steps a line; evaluations always. A run that is taken up again goes on
   /// where its checkpoint was made: later lines are cut off, and TensorBoard is told to forget them.
   MetricsHook(const RunDirectory&, int64_t print_freq);
+  /// What a run that ends in an error has not written yet.
+  ~MetricsHook() override;
   std::string_view name() const override { return "metrics"; }
   void state(checkpoint::Archive&) override;
   void on_start(Trainer&) override;
@@ -53,7 +55,9 @@ class MetricsHook final : public Hook {
   fs::path events_folder_;
   std::optional<io::EventFile> events_;  // once the run begins
   int64_t print_freq_, epochs_ = 0;
-  int64_t bytes_ = 0;  // of metrics.jsonl that belong to the run up to here
+  std::string directory_;  // RunDirectory::id()
+  bool used_;              // a run has been here before
+  int64_t bytes_ = 0;      // of metrics.jsonl that belong to the run up to here
   Window window_;
   StepReport last_;
 };

@@ -4,6 +4,7 @@
 
 #include "lib/base/board.h"
 #include "lib/base/log.h"
+#include "lib/checkpoint/step_directory.h"
 
 namespace trainer::train {
 
@@ -14,12 +15,25 @@ SaveHook::SaveHook(const RunDirectory& run, const RunSettings& settings, Origin 
                .run_id = run.id(),
                .world_size = origin_.world_size,
                .config_hash = hash_of(origin_),
-               .keep = settings.save_keep}) {}
+               .keep = settings.save_keep}),
+      checkpoints_(run.checkpoints()),
+      directory_(run.id()) {}
 
-void SaveHook::state(checkpoint::Archive& a) { a("best_score", best_score_); }
+void SaveHook::state(checkpoint::Archive& a) {
+  std::string directory = directory_;
+  a("directory", directory);
+  a("best_score", best_score_);
+  a("best_step", best_step_);
+  if (directory != directory_) best_score_.reset();  // of another run: this one has no such checkpoint
+}
 
 void SaveHook::on_start(Trainer& trainer) {
   epoch_ = trainer.epoch();
+  // A kill may have come between a checkpoint and its pointer.
+  if (best_score_ && checkpoint::pointed(checkpoints_, "best") != best_step_ &&
+      fs::exists(checkpoints_ / checkpoint::step_name(best_step_))) {
+    checkpoint::point(checkpoints_, "best", best_step_);
+  }
   const checkpoint::SaveRequest now = run_state(trainer, origin_);
   writer_.reserve(now.model, now.state);
 }
@@ -27,6 +41,7 @@ void SaveHook::on_start(Trainer& trainer) {
 void SaveHook::on_evaluation(Trainer&, const Evaluation& evaluation) {
   if (best_score_ && !std::isnan(*best_score_) && !(evaluation.score > *best_score_)) return;
   best_score_ = evaluation.score;
+  best_step_ = evaluation.step;
   improved_ = true;
 }
 

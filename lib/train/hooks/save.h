@@ -29,7 +29,10 @@ class SaveHook final : public Hook {
   RunSettings settings_;
   Origin origin_;
   checkpoint::Writer writer_;
+  fs::path checkpoints_;
+  std::string directory_;  // RunDirectory::id()
   std::optional<double> best_score_;
+  int64_t best_step_ = 0;
   bool improved_ = false;  // by the evaluation since the last step
   int64_t epoch_ = 0;      // at the last boundary
 };
