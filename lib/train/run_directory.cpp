@@ -2,11 +2,27 @@
 
 #include <unistd.h>
 
-#include <cctype>
+#include <fstream>
 #include <random>
 #include <system_error>
 
 namespace trainer::train {
+namespace {
+
+/// The word in a file; a new one if there is none yet. Not an AtomicFile, which a kill would leave behind: a
+/// file without a word is none.
+std::string read_id(const fs::path& file) {
+  std::string id;
+  std::ifstream(file) >> id;
+  if (!id.empty()) return id;
+  id = fmt::format("{:08x}", std::random_device()());
+  std::ofstream out(file, std::ios::trunc);
+  out << id << std::endl;
+  check(Exit::usage, out.good(), "cannot write {}", file.string());
+  return id;
+}
+
+}  // namespace
 
 RunDirectory::RunDirectory(const fs::path& path) : path_(path) {
   std::error_code error;
@@ -16,11 +32,7 @@ RunDirectory::RunDirectory(const fs::path& path) : path_(path) {
         path_.string(), std::error_code(errno, std::generic_category()).message());
   lock_ = std::make_unique<FileLock>(path_ / ".lock");
   used_ = fs::exists(path_ / "config.yaml");
-  const fs::path id = path_ / "checkpoints" / ".run";
-  if (!fs::exists(id))
-    write_file_atomically(id, fmt::format("{:08x}\n", std::random_device()()), Exit::usage);
-  id_ = read_file(id, Exit::usage, 64);
-  std::erase_if(id_, [](char c) { return !std::isalnum(static_cast<unsigned char>(c)); });
+  id_ = read_id(path_ / "checkpoints" / ".run");
 }
 
 void RunDirectory::describe(const std::string& config, const std::map<std::string, std::string>& derived) {
