@@ -16,24 +16,43 @@ std::atomic<uint64_t> next_sweep{1};
 /// Free lists of node memory, by size in units of 64 bytes. Per thread, so they need no lock.
 class NodeMemory {
  public:
-  static constexpr size_t unit = 64, classes = 64;
-  void* take(size_t bytes) {
-    auto& list = free_.at((bytes + unit - 1) / unit);
-    if (list.empty()) return ::operator new((bytes + unit - 1) / unit * unit);
-    void* p = list.back();
-    list.pop_back();
-    return p;
+  ~NodeMemory() {
+    ended = true;
+    for (auto& list : free_) {
+      for (void* p : list) ::operator delete(p);
+    }
   }
-  void give_back(void* p, size_t bytes) { free_[(bytes + unit - 1) / unit].push_back(p); }
+
+  static void* take(size_t bytes) {
+    const size_t units = (bytes + unit - 1) / unit;
+    if (!ended) {
+      auto& list = mine().free_.at(units);
+      if (!list.empty()) {
+        void* p = list.back();
+        list.pop_back();
+        return p;
+      }
+    }
+    return ::operator new(units* unit);
+  }
+  static void give_back(void* p, size_t bytes) {
+    if (ended) return ::operator delete(p);
+    mine().free_[(bytes + unit - 1) / unit].push_back(p);
+  }
 
  private:
+  static constexpr size_t unit = 64, classes = 64;
+  /// This thread's lists are gone: a Var with static lifetime may still release its node.
+  static thread_local bool ended;
+
+  static NodeMemory& mine() {
+    thread_local NodeMemory lists;
+    return lists;
+  }
+
   std::array<std::vector<void*>, classes> free_;
 };
-/// Never destroyed: a Var with static lifetime may release its node after this thread's locals are gone.
-NodeMemory& memory() {
-  thread_local auto* lists = new NodeMemory;
-  return *lists;
-}
+thread_local bool NodeMemory::ended = false;
 
 }  // namespace
 
@@ -59,8 +78,8 @@ Node::Node(const Tensor& output, std::initializer_list<const Var*> inputs)
   for (const Var* v : inputs) input_[inputs_++] = v->node();
 }
 
-void* Node::operator new(size_t bytes) { return memory().take(bytes); }
-void Node::operator delete(void* p, size_t bytes) { memory().give_back(p, bytes); }
+void* Node::operator new(size_t bytes) { return NodeMemory::take(bytes); }
+void Node::operator delete(void* p, size_t bytes) { NodeMemory::give_back(p, bytes); }
 
 void Node::run(Grads&) {}
 
