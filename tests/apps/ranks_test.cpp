@@ -41,6 +41,39 @@ void compare(const fs::path& a, const fs::path& b, double tolerance) {
   for (size_t i = 0; i < x.size(); ++i) CHECK(y[i] == Approx(x[i]).epsilon(tolerance));
 }
 
+/// To the launcher's child with LOCAL_RANK=1.
+void send_to_rank1(const Process& launcher, int signal) {
+  std::ifstream children(fmt::format("/proc/{0}/task/{0}/children", launcher.pid()));
+  for (int pid = 0; children >> pid;) {
+    const std::string environment = text_of("/proc/" + std::to_string(pid) + "/environ");
+    if (environment.find(std::string("\0LOCAL_RANK=1\0", 14)) != std::string::npos) ::kill(pid, signal);
+  }
+}
+
+/// Two ranks that train for long, once they have saved for the first time.
+std::unique_ptr<Process> start_long_run(const fs::path& output, const Words& opts) {
+  Words words{BINARY_DIR "/bin/trainer-launch",
+              "--nproc_per_node",
+              "2",
+              "--cfg",
+              mlp,
+              "--output",
+              output.string(),
+              "--opts",
+              "THREADS",
+              "1",
+              "DATA.BATCH_SIZE",
+              "32",
+              "TRAIN.EPOCHS",
+              "100000"};
+  words.insert(words.end(), opts.begin(), opts.end());
+  auto process = std::make_unique<Process>(words);
+  for (int i = 0; i < 6000 && !fs::exists(output / "mlp" / "default" / "checkpoints" / "latest"); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return process;
+}
+
 }  // namespace
 
 TEST_CASE("two processes of batch 32 train as one of batch 64") {
@@ -147,15 +180,46 @@ TEST_CASE("a rank that is killed ends the run at once, and a restart goes on fro
   for (int i = 0; i < 6000 && !fs::exists(run / "checkpoints" / "latest"); ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
-  // Whoever has LOCAL_RANK=1 among the launcher's children.
-  std::ifstream children(fmt::format("/proc/{0}/task/{0}/children", process.pid()));
-  for (int pid = 0; children >> pid;) {
-    const std::string environment = text_of("/proc/" + std::to_string(pid) + "/environ");
-    if (environment.find(std::string("\0LOCAL_RANK=1\0", 14)) != std::string::npos) ::kill(pid, SIGKILL);
-  }
+  send_to_rank1(process, SIGKILL);
   const Outcome result = process.wait(120);
   INFO(result.err);
   CHECK(result.code == 0);
   CHECK_THAT(result.err, ContainsSubstring("SIGKILL"));
   CHECK(losses(run).size() == 44);
+}
+
+TEST_CASE("a rank that is stopped is named, with what the others wait in") {
+  const TempFolder folder;
+  const auto process = start_long_run(folder.path(), {"COMM.TIMEOUT", "2"});
+  send_to_rank1(*process, SIGSTOP);
+  const Outcome result = process->wait(60);
+  INFO(result.err);
+  CHECK(result.code == 134);
+  const std::string text = result.err.substr(result.err.find("error: "));
+  CHECK_THAT(text, ContainsSubstring("all_reduce") && ContainsSubstring("has waited 2 s for rank 1"));
+  CHECK_THAT(text, ContainsSubstring("stopped"));
+}
+
+TEST_CASE("SIGTERM to one rank saves the run and ends all of them") {
+  const TempFolder folder;
+  const auto process = start_long_run(folder.path(), {"SAVE_FREQ", "0"});
+  send_to_rank1(*process, SIGTERM);
+  const Outcome result = process->wait(60);
+  INFO(result.err);
+  CHECK(result.code == 143);
+  CHECK_THAT(result.err, ContainsSubstring("and saved"));
+  const fs::path run = folder / "mlp" / "default";
+  CHECK(metrics(run, "train").back()["step"] == std::stoll(checkpoint(run).filename().string().substr(5)));
+}
+
+TEST_CASE("two jobs of two ranks in one directory: the second says whose it is, once") {
+  const TempFolder folder;
+  const auto first = start_long_run(folder.path(), {});
+  const Outcome second =
+      launch(2, {"--cfg", mlp, "--output", folder.path().string(), "--opts", "DATA.BATCH_SIZE", "32"});
+  CHECK(second.code == 2);
+  const size_t at = second.err.find("error: ");
+  REQUIRE(at != std::string::npos);
+  CHECK_THAT(second.err.substr(at), ContainsSubstring((folder / "mlp" / "default").string()));
+  CHECK(second.err.find("error: ", at + 1) == std::string::npos);
 }
