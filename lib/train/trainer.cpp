@@ -62,7 +62,8 @@ void Trainer::run() {
     }
     if (end_of_epoch_due_ && !leaves_early()) {
       for (auto& hook : hooks_) hook->on_epoch_end(*this);
-      if (!leaves_early()) end_epoch();
+      // Not asked anew: a hook has given up if it was told to, and only then its work is still to be done.
+      if (requests_.stop == 0 || step_ == plan_.total_steps) end_epoch();
     }
     for (auto& hook : hooks_) hook->on_boundary(*this);
     requests_.save = false;
