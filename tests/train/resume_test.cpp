@@ -53,12 +53,12 @@ std::string bytes(const RunDirectory& run, int64_t step, const char* file) {
   return read_file(run.checkpoints() / checkpoint::step_name(step) / file, Exit::weights);
 }
 
-/// The state without what differs: the speed in the window of a line, and where the run is.
+/// The state without what differs: the speed in the window of a line, and where the run and its log are.
 std::string state(const RunDirectory& run, int64_t step) {
   std::stringstream text(bytes(run, step, "state.json"));
   std::string all;
   for (std::string line; std::getline(text, line);) {
-    if (line.find("seconds") == std::string::npos && line.find("\"bytes\"") == std::string::npos &&
+    if (line.find("seconds") == std::string::npos && line.find("\"lines\"") == std::string::npos &&
         line.find("\"directory\"") == std::string::npos)
       all += line + "\n";
   }

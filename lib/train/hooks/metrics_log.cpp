@@ -39,20 +39,15 @@ MetricsHook::~MetricsHook() {
 void MetricsHook::state(checkpoint::Archive& a) {
   std::string directory = directory_;
   a("directory", directory);
-  a("bytes", bytes_);
-  if (directory != directory_) bytes_ = 0;  // the run goes on elsewhere
+  a("lines", lines_);
+  if (directory != directory_) lines_ = 0;  // the run goes on elsewhere
   a("window", window_);
 }
 
 void MetricsHook::on_start(Trainer& trainer) {
   jsonl_.open(file_, std::ios::app);
   check(Exit::usage, jsonl_.good(), "cannot write {}", file_.string());
-  std::error_code error;
-  const auto length = static_cast<int64_t>(fs::file_size(file_, error));
-  bytes_ =
-      std::min(bytes_, length);  // somebody may have removed lines, or the run goes on in another directory
-  if (bytes_ < length) fs::resize_file(file_, static_cast<uintmax_t>(bytes_), error);
-  check(Exit::usage, !error, "cannot cut {} back to its checkpoint: {}", file_.string(), error.message());
+  cut_back();
   events_.emplace(events_folder_);
   if (used_) events_->restarted_at(trainer.step() + 1);
 
@@ -60,6 +55,20 @@ void MetricsHook::on_start(Trainer& trainer) {
   epochs_ = plan.epochs;
   log::info("{} epochs of {} steps, {} samples a step", plan.epochs, plan.steps_per_epoch,
             plan.effective_batch);
+}
+
+/// Keeps the lines that belong to the checkpoint. Their number, not their length, is the same in every run
+/// with the same bits: speeds differ, and a checkpoint may be older than the file.
+void MetricsHook::cut_back() {
+  std::ifstream file(file_, std::ios::binary);
+  int64_t kept = 0;
+  uintmax_t length = 0;
+  for (std::string text; kept < lines_ && std::getline(file, text) && !file.eof(); ++kept)
+    length += text.size() + 1;
+  lines_ = kept;  // fewer if somebody has removed some
+  std::error_code error;
+  if (fs::file_size(file_, error) > length) fs::resize_file(file_, length, error);
+  check(Exit::usage, !error, "cannot cut {} back to its checkpoint: {}", file_.string(), error.message());
 }
 
 void MetricsHook::on_step(Trainer& trainer, const StepReport& report) {
@@ -118,7 +127,7 @@ void MetricsHook::on_finish(Trainer&) {
 
 void MetricsHook::line(const std::string& json) {
   jsonl_ << json << std::endl;  // a reader of the file is never behind
-  bytes_ += std::ssize(json) + 1;
+  ++lines_;
   check(Exit::usage, jsonl_.good(), "cannot write {}: is the disk full?", file_.string());
 }
 

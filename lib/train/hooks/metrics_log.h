@@ -49,6 +49,7 @@ class MetricsHook final : public Hook {
  private:
   void flush(const StepReport&);
   void line(const std::string& json);
+  void cut_back();
 
   fs::path file_;
   std::ofstream jsonl_;
@@ -57,7 +58,7 @@ class MetricsHook final : public Hook {
   int64_t print_freq_, epochs_ = 0;
   std::string directory_;  // RunDirectory::id()
   bool used_;              // a run has been here before
-  int64_t bytes_ = 0;      // of metrics.jsonl that belong to the run up to here
+  int64_t lines_ = 0;      // of metrics.jsonl that belong to the run up to here
   Window window_;
   StepReport last_;
 };
