@@ -1,20 +1,46 @@
-// The subcommands. Each fills a CLI11 subcommand with its flags and returns what runs it.
+// The command line as data: each subcommand is a table of flags and what runs it. command_line.cpp hands the
+// tables to the parser.
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "lib/config/config.h"
 
-namespace CLI {
-class App;  // its header takes seconds to compile: only files that add flags include it
-}
-
 namespace trainer::app {
 
-/// Returns the process's exit code; throws Error.
-using Action = std::function<int()>;
+struct Flag {
+  /// Receives the word that was given ("true" for a switch), after all words have been understood. May throw
+  /// Error(Exit::usage).
+  using Take = std::function<void(const std::string&)>;
+
+  std::string name;  ///< "--tag" or "-l"; without dashes it is a positional argument
+  std::string type;  ///< of its value, for people: "NAME"; empty: a switch
+  std::string help;
+  Take take = {};  ///< empty: its words are taken off the command line before the parser sees it (--opts)
+  std::vector<std::string> choices = {};            ///< empty: any value
+  std::optional<std::string> alone = std::nullopt;  ///< its value where it is given without one
+  bool required = false;
+};
+
+/// Flags that fill a variable, which has to live until the command has run.
+Flag toggle(std::string name, std::string help, bool& set);
+Flag text(std::string name, std::string type, std::string help, std::string& value);
+Flag choice(std::string name, std::string type, std::string help, std::string& value,
+            std::vector<std::string> choices);
+Flag number(std::string name, std::string type, std::string help, int64_t& value, int64_t min, int64_t max);
+/// More than 0.
+Flag seconds(std::string name, std::string help, double& value);
+
+struct Command {
+  std::string name, help, examples;
+  std::vector<Flag> flags;
+  /// Returns the process's exit code; throws Error. Empty: one of the subcommands is required.
+  std::function<int()> run;
+  std::vector<Command> subcommands = {};
+};
 
 /// Where a configuration comes from on the command line: --cfg, then --opts, then the flags that were given.
 struct ConfigSource {
@@ -26,16 +52,16 @@ struct ConfigSource {
   config::Config merge() const;
 };
 
-/// Adds --cfg and (for the help text: take_opts has taken the words away) --opts.
-void add_source(CLI::App&, ConfigSource&, const std::vector<std::string>& opts, const char* cfg_help);
+/// --cfg and --opts, of which take_opts() has taken the words away already.
+std::vector<Flag> source_flags(ConfigSource&, const std::string& cfg_help);
 
-// Each adds its flags to `app`. `opts` are the words of --opts, taken off the command line before.
-Action add_train(CLI::App& app, const std::vector<std::string>& opts);
-Action add_config(CLI::App& app);
-Action add_devices(CLI::App& app);
-Action add_models(CLI::App& app);
-Action add_inspect(CLI::App& app, const std::vector<std::string>& opts);
-Action add_predict(CLI::App& app, const std::vector<std::string>& opts);
+// The subcommands. `opts` are the words of --opts, taken off the command line before.
+Command train_command(const std::vector<std::string>& opts);
+Command config_command();
+Command devices_command();
+Command models_command();
+Command inspect_command(const std::vector<std::string>& opts);
+Command predict_command(const std::vector<std::string>& opts);
 
 /// What --explain prints: value, type, range, meaning, and each layer that set the key.
 std::string explain(const config::Config&, const std::string& key);

@@ -1,5 +1,4 @@
 // trainer config: the tree of keys itself.
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <map>
 
@@ -8,10 +7,6 @@
 
 namespace trainer::app {
 namespace {
-
-struct Flags {
-  std::string glob = "*";
-};
 
 /// docs/config.md, whole: a table per group. A test keeps the file equal to this.
 std::string reference_page() {
@@ -58,20 +53,29 @@ int print_keys(const std::string& glob) {
 
 }  // namespace
 
-Action add_config(CLI::App& app) {
-  auto flags = std::make_shared<Flags>();
-  app.footer(R"(Examples:
+Command config_command() {
+  auto glob = std::make_shared<std::string>("*");
+  return {.name = "config",
+          .help = "the tree of configuration keys",
+          .examples = R"(Examples:
   trainer config keys 'TRAIN.*'
-  trainer config docs > docs/config.md)");
-  CLI::App* docs = app.add_subcommand("docs", "the reference page of all keys (Markdown)");
-  CLI::App* keys = app.add_subcommand("keys", "keys, their defaults and meaning");
-  keys->add_option("GLOB", flags->glob, "pattern of keys, as 'TRAIN.*'")->type_name("");
-  app.require_subcommand(1);
-  return [flags, docs] {
-    if (!docs->parsed()) return print_keys(flags->glob);
-    std::fputs(reference_page().c_str(), stdout);
-    return 0;
-  };
+  trainer config docs > docs/config.md)",
+          .flags = {},
+          .run = {},
+          .subcommands = {{.name = "docs",
+                           .help = "the reference page of all keys (Markdown)",
+                           .examples = "",
+                           .flags = {},
+                           .run =
+                               [] {
+                                 std::fputs(reference_page().c_str(), stdout);
+                                 return 0;
+                               }},
+                          {.name = "keys",
+                           .help = "keys, their defaults and meaning",
+                           .examples = "",
+                           .flags = {text("GLOB", "PATTERN", "pattern of keys, as 'TRAIN.*'", *glob)},
+                           .run = [glob] { return print_keys(*glob); }}}};
 }
 
 }  // namespace trainer::app

@@ -1,5 +1,4 @@
 #include <fmt/ranges.h>
-#include <CLI/CLI.hpp>
 
 #include "apps/trainer/command.h"
 #include "lib/base/log.h"
@@ -16,13 +15,9 @@ config::Config ConfigSource::merge() const {
   return config;
 }
 
-void add_source(CLI::App& app, ConfigSource& source, const std::vector<std::string>& opts,
-                const char* cfg_help) {
-  source.opts = opts;
-  app.add_option("--cfg", source.cfg, cfg_help)->type_name("FILE");
-  app.add_flag_callback(
-         "--opts", [] {}, "overrides of keys, as DATA.BATCH_SIZE 64 or DATA.BATCH_SIZE=64")
-      ->type_name("KEY VALUE ...");
+std::vector<Flag> source_flags(ConfigSource& source, const std::string& cfg_help) {
+  return {text("--cfg", "FILE", cfg_help, source.cfg),
+          {"--opts", "KEY VALUE ...", "overrides of keys, as DATA.BATCH_SIZE 64 or DATA.BATCH_SIZE=64"}};
 }
 
 std::string explain(const config::Config& config, const std::string& key) {

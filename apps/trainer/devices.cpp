@@ -1,6 +1,5 @@
 // trainer devices: what nvidia-smi is for one kind, for all kinds.
 #include <unistd.h>
-#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -23,7 +22,7 @@ namespace {
 struct Flags {
   double every = 0;
   std::string query, format = "table";
-  int index = -1;
+  int64_t index = -1;
   bool measure = false;
 };
 
@@ -149,21 +148,20 @@ int list(const Flags& flags) {
 
 }  // namespace
 
-Action add_devices(CLI::App& app) {
+Command devices_command() {
   auto flags = std::make_shared<Flags>();
-  app.add_option("-l", flags->every, "again every so many seconds, until interrupted")
-      ->check(CLI::PositiveNumber)
-      ->type_name("SECONDS");
-  app.add_option("--query", flags->query, "only these fields, separated by commas")->type_name("FIELDS");
-  app.add_option("--format", flags->format, "table (default), csv, csv,noheader or json")
-      ->check(CLI::IsMember({"table", "csv", "csv,noheader", "json"}))
-      ->type_name("FORMAT");
-  app.add_option("-i", flags->index, "only this device")->type_name("INDEX");
-  app.add_flag("--measure", flags->measure, "also measure arithmetic and memory");
-  app.footer(R"(Examples:
+  return {.name = "devices",
+          .help = "the machine's devices",
+          .examples = R"(Examples:
   trainer devices
-  trainer devices --query name,memory.available --format csv,noheader -l 5)");
-  return [flags] { return list(*flags); };
+  trainer devices --query name,memory.available --format csv,noheader -l 5)",
+          .flags = {seconds("-l", "again every so many seconds, until interrupted", flags->every),
+                    text("--query", "FIELDS", "only these fields, separated by commas", flags->query),
+                    choice("--format", "FORMAT", "table (default), csv, csv,noheader or json", flags->format,
+                           {"table", "csv", "csv,noheader", "json"}),
+                    number("-i", "INDEX", "only this device", flags->index, 0, 1023),
+                    toggle("--measure", "also measure arithmetic and memory", flags->measure)},
+          .run = [flags] { return list(*flags); }};
 }
 
 }  // namespace trainer::app

@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -73,21 +72,26 @@ int inspect(const Flags& flags) {
 
 }  // namespace
 
-Action add_inspect(CLI::App& app, const std::vector<std::string>& opts) {
+Command inspect_command(const std::vector<std::string>& opts) {
   auto flags = std::make_shared<Flags>();
-  app.add_option("FILE", flags->file, "a .safetensors file, a checkpoint or a run directory")
-      ->required()
-      ->type_name("");
-  app.add_option("--against", flags->against,
-                 "a model's name: lists what would not fit (exit code 4 if anything)")
-      ->type_name("MODEL");
-  add_source(app, flags->source, opts, "configuration of that model (classes, channels, stem)");
-  app.add_flag("--json", flags->json, "for programs");
-  app.footer(R"(Examples:
+  flags->source.opts = opts;
+  Flag file = text("FILE", "PATH", "a .safetensors file, a checkpoint or a run directory", flags->file);
+  file.required = true;
+  Command command{
+      .name = "inspect",
+      .help = "tensors of a weights file; what would not fit a model",
+      .examples = R"(Examples:
   trainer inspect model.safetensors
   trainer inspect output/cnn/default/checkpoints/best
-  trainer inspect model.safetensors --against resnet50 --opts MODEL.NUM_CLASSES 10)");
-  return [flags] { return inspect(*flags); };
+  trainer inspect model.safetensors --against resnet50 --opts MODEL.NUM_CLASSES 10)",
+      .flags = source_flags(flags->source, "configuration of that model (classes, channels, stem)"),
+      .run = [flags] { return inspect(*flags); }};
+  command.flags.push_back(std::move(file));
+  command.flags.push_back(text("--against", "MODEL",
+                               "a model's name: lists what would not fit (exit code 4 if anything)",
+                               flags->against));
+  command.flags.push_back(toggle("--json", "for programs", flags->json));
+  return command;
 }
 
 }  // namespace trainer::app

@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -60,20 +59,18 @@ int list(const Flags& flags) {
 
 }  // namespace
 
-Action add_models(CLI::App& app) {
+Command models_command() {
   auto flags = std::make_shared<Flags>();
-  app.add_option("GLOB", flags->glob, "pattern of names, as 'resnet*'")->type_name("");
-  app.add_option("--img-size", flags->size, "pixels a side (default 224)")
-      ->check(CLI::Range(8, 4096))
-      ->type_name("N");
-  app.add_option("--in-chans", flags->channels, "input channels (default 3)")
-      ->check(CLI::Range(1, 4096))
-      ->type_name("N");
-  app.add_flag("--json", flags->json, "for programs");
-  app.footer(R"(Examples:
+  return {.name = "models",
+          .help = "registered models, their parameters and multiply-accumulates",
+          .examples = R"(Examples:
   trainer models
-  trainer models 'resnet*' --img-size 32 --json)");
-  return [flags] { return list(*flags); };
+  trainer models 'resnet*' --img-size 32 --json)",
+          .flags = {text("GLOB", "PATTERN", "pattern of names, as 'resnet*'", flags->glob),
+                    number("--img-size", "N", "pixels a side (default 224)", flags->size, 8, 4096),
+                    number("--in-chans", "N", "input channels (default 3)", flags->channels, 1, 4096),
+                    toggle("--json", "for programs", flags->json)},
+          .run = [flags] { return list(*flags); }};
 }
 
 }  // namespace trainer::app

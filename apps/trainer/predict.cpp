@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 
 #include "apps/trainer/command.h"
 #include "lib/backend/cpu/parallel.h"
@@ -90,23 +89,29 @@ int predict(Flags& flags) {
 
 }  // namespace
 
-Action add_predict(CLI::App& app, const std::vector<std::string>& opts) {
+Command predict_command(const std::vector<std::string>& opts) {
   auto flags = std::make_shared<Flags>();
-  add_source(app, flags->source, opts, "configuration of the model");
-  app.add_option("--model", flags->model, "a registered model, instead of --cfg")->type_name("NAME");
-  app.add_option(
-         "--weights", flags->weights,
-         "a .safetensors file, a checkpoint or a run directory; without it the model is as initialised")
-      ->type_name("PATH");
-  app.add_option("--input", flags->input, "safetensors: images [N, C, H, W] or features [N, D]")
-      ->required()
-      ->type_name("FILE");
-  app.add_option("--output", flags->output, "safetensors: logits [N, K]")->required()->type_name("FILE");
-  app.add_flag("--features", flags->features, "also the stages' outputs, features.0 ..., in NCHW");
-  app.footer(R"(Examples:
+  flags->source.opts = opts;
+  Command command{.name = "predict",
+                  .help = "logits (and features) of a model for an input file",
+                  .examples = R"(Examples:
   trainer predict --cfg exp.yaml --weights model.safetensors --input x.safetensors --output y.safetensors
-  trainer predict --model resnet50 --weights resnet50.safetensors --input x.safetensors --output y.safetensors)");
-  return [flags] { return predict(*flags); };
+  trainer predict --model resnet50 --weights resnet50.safetensors --input x.safetensors --output y.safetensors)",
+                  .flags = source_flags(flags->source, "configuration of the model"),
+                  .run = [flags] { return predict(*flags); }};
+  const auto add = [&](Flag flag) { command.flags.push_back(std::move(flag)); };
+  const auto required = [&](Flag flag) {
+    flag.required = true;
+    add(std::move(flag));
+  };
+  add(text("--model", "NAME", "a registered model, instead of --cfg", flags->model));
+  add(text("--weights", "PATH",
+           "a .safetensors file, a checkpoint or a run directory; without it the model is as initialised",
+           flags->weights));
+  required(text("--input", "FILE", "safetensors: images [N, C, H, W] or features [N, D]", flags->input));
+  required(text("--output", "FILE", "safetensors: logits [N, K]", flags->output));
+  add(toggle("--features", "also the stages' outputs, features.0 ..., in NCHW", flags->features));
+  return command;
 }
 
 }  // namespace trainer::app

@@ -1,6 +1,5 @@
 // trainer [--cfg FILE] [--opts ...]: trains; with --eval, --throughput, --dry-run or --dump-config it does
 // that instead.
-#include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
 
@@ -155,7 +154,7 @@ int run(const Flags& flags) {
 }
 
 /// Flags that stand for a key, Swin's among them. One that is not given changes nothing.
-void add_key_flags(CLI::App& app, ConfigSource& source) {
+std::vector<Flag> key_flags(ConfigSource& source) {
   struct KeyFlag {
     const char *flag, *key, *help, *type;
   };
@@ -171,15 +170,6 @@ void add_key_flags(CLI::App& app, ConfigSource& source) {
       {"--cache-mode", "DATA.CACHE_MODE", "what of a zip file is kept in memory: no, part or full", "MODE"},
       {"--local-rank", "LOCAL_RANK", "index of this process; the environment's LOCAL_RANK wins", "N"},
   };
-  for (const KeyFlag& f : with_value) {
-    app.add_option_function<std::string>(
-           f.flag,
-           [&source, f](const std::string& value) {
-             source.flags.push_back({f.flag, f.key, value});
-           },
-           f.help)
-        ->type_name(f.type);
-  }
   static constexpr KeyFlag switches[] = {
       {"--disable-amp", "AMP_ENABLE", "no mixed precision", "False"},
       {"--use-checkpoint", "TRAIN.USE_CHECKPOINT", "recompute activations to save memory", "True"},
@@ -187,47 +177,59 @@ void add_key_flags(CLI::App& app, ConfigSource& source) {
       {"--fused-window-process", "FUSED_WINDOW_PROCESS", "fused window partition: the same numbers", "True"},
       {"--fused-layernorm", "FUSED_LAYERNORM", "fused layer normalisation: the same numbers", "True"},
   };
-  for (const KeyFlag& f : switches) {
-    app.add_flag_callback(
-        f.flag,
-        [&source, f] {
-          source.flags.push_back({f.flag, f.key, f.type});
-        },
-        f.help);
+  std::vector<Flag> flags;
+  for (const KeyFlag& f : with_value) {
+    flags.push_back({f.flag, f.type, f.help, [&source, f](const std::string& word) {
+                       source.flags.push_back({f.flag, f.key, word});
+                     }});
   }
+  for (const KeyFlag& f : switches) {
+    flags.push_back({f.flag, "", f.help, [&source, f](const std::string& word) {
+                       if (word == "true") source.flags.push_back({f.flag, f.key, f.type});
+                     }});
+  }
+  return flags;
+}
+
+void take_resume(ConfigSource& source, const std::string& from) {
+  const bool named = from != "auto" && from != "none";
+  source.flags.push_back({"--resume", "MODEL.RESUME", named ? from : "''"});
+  if (!named) source.flags.push_back({"--resume", "TRAIN.AUTO_RESUME", from == "auto" ? "True" : "False"});
 }
 
 }  // namespace
 
-Action add_train(CLI::App& app, const std::vector<std::string>& opts) {
+Command train_command(const std::vector<std::string>& opts) {
   auto flags = std::make_shared<Flags>();
-  add_source(app, flags->source, opts, "configuration (YAML)");
-  app.add_flag("--eval", flags->eval, "evaluate only");
-  app.add_option_function<std::string>(
-         "--resume",
-         [flags](const std::string& from) {
-           auto& set = flags->source.flags;
-           const bool named = from != "auto" && from != "none";
-           set.push_back({"--resume", "MODEL.RESUME", named ? from : "''"});
-           if (!named) set.push_back({"--resume", "TRAIN.AUTO_RESUME", from == "auto" ? "True" : "False"});
-         },
-         "auto continues the newest checkpoint of the run directory; none begins anew; or a checkpoint or "
-         "run "
-         "directory")
-      ->type_name("auto|none|PATH");
-  app.add_option("--throughput", flags->throughput,
-                 "measure speed on one synthetic batch and stop; train if left out")
-      ->expected(0, 1)
-      ->default_str("train")
-      ->check(CLI::IsMember({"train", "eval"}))
-      ->type_name("[train|eval]");
-  app.add_flag("--dry-run", flags->dry_run, "print layers, shapes, parameters and groups; train nothing");
-  app.add_flag("--dump-config", flags->dump_config, "print the merged configuration as YAML");
-  app.add_option("--explain", flags->explain, "print a key's value, type, meaning, and what set it")
-      ->type_name("KEY");
-
-  add_key_flags(app, flags->source);
-  return [flags] { return run(*flags); };
+  ConfigSource& source = flags->source;
+  source.opts = opts;
+  Command command{.name = "trainer",
+                  .help = "Trains vision models, configured by YAML.",
+                  .examples = R"(Examples:
+  trainer --cfg configs/digits/cnn.yaml                            train
+  trainer --cfg configs/digits/cnn.yaml --opts DATA.BATCH_SIZE 128 TRAIN.EPOCHS 40
+  trainer --cfg configs/digits/cnn.yaml --dry-run                  layers, shapes, parameters; trains nothing
+  trainer --cfg exp.yaml --eval --pretrained model.safetensors     accuracy of saved weights
+  trainer predict --cfg exp.yaml --weights model.safetensors --input x.safetensors --output y.safetensors
+  trainer models 'resnet*'                                         what can be trained)",
+                  .flags = source_flags(source, "configuration (YAML)"),
+                  .run = [flags] { return run(*flags); }};
+  const auto add = [&](Flag flag) { command.flags.push_back(std::move(flag)); };
+  add(toggle("--eval", "evaluate only", flags->eval));
+  add({"--resume", "auto|none|PATH",
+       "auto continues the newest checkpoint of the run directory; none begins anew; or a checkpoint or run "
+       "directory",
+       [&source](const std::string& from) { take_resume(source, from); }});
+  Flag throughput = choice("--throughput", "[train|eval]",
+                           "measure speed on one synthetic batch and stop; train if left out",
+                           flags->throughput, {"train", "eval"});
+  throughput.alone = "train";
+  add(std::move(throughput));
+  add(toggle("--dry-run", "print layers, shapes, parameters and groups; train nothing", flags->dry_run));
+  add(toggle("--dump-config", "print the merged configuration as YAML", flags->dump_config));
+  add(text("--explain", "KEY", "print a key's value, type, meaning, and what set it", flags->explain));
+  for (Flag& flag : key_flags(source)) add(std::move(flag));
+  return command;
 }
 
 }  // namespace trainer::app
