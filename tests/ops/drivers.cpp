@@ -16,7 +16,7 @@ struct Candidate {
 };
 std::vector<Candidate> candidates() {
   return {{{Device::Kind::ref}, {DType::f32}},
-          {{Device::Kind::cpu}, {DType::f32}},
+          {{Device::Kind::cpu}, {DType::f32, DType::bf16, DType::f16}},
           {{Device::Kind::cuda}, {DType::f32, DType::f16, DType::bf16}}};
 }
 

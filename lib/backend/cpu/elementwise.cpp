@@ -1,5 +1,6 @@
 #include "lib/ops/elementwise.h"
 
+#include "lib/backend/cpu/any_float.h"
 #include "lib/backend/cpu/floats.h"
 #include "lib/backend/cpu/parallel.h"
 
@@ -11,29 +12,55 @@ HWY_BEFORE_NAMESPACE();
 namespace trainer::cpu::HWY_NAMESPACE {
 namespace {
 
-void relu(const float* x, float* y, int64_t begin, int64_t end) {
-  for_vectors(begin, end, [&](auto d, int64_t i) HWY_ATTR {
-    const auto v = hn::LoadU(d, x + i);
-    hn::StoreU(hn::IfThenZeroElse(hn::Le(v, hn::Zero(d)), v), d, y + i);  // NaN stays
+void relu(DType t, const void* x, void* y, int64_t begin, int64_t end) {
+  with_element(t, [&]<class T>(T) HWY_ATTR {
+    for_vectors(begin, end, [&](auto d, int64_t i) HWY_ATTR {
+      const auto v = load(d, static_cast<const T*>(x) + i);
+      store(hn::IfThenZeroElse(hn::Le(v, hn::Zero(d)), v), d, static_cast<T*>(y) + i);  // NaN stays
+    });
   });
 }
 
-void relu_backward(const float* dy, const float* y, float* dx, int64_t begin, int64_t end) {
-  for_vectors(begin, end, [&](auto d, int64_t i) HWY_ATTR {
-    const auto passed = hn::Gt(hn::LoadU(d, y + i), hn::Zero(d));
-    hn::StoreU(hn::IfThenElseZero(passed, hn::LoadU(d, dy + i)), d, dx + i);
+void relu_backward(DType t, const void* dy, const void* y, void* dx, int64_t begin, int64_t end) {
+  with_element(t, [&]<class T>(T) HWY_ATTR {
+    for_vectors(begin, end, [&](auto d, int64_t i) HWY_ATTR {
+      const auto passed = hn::Gt(load(d, static_cast<const T*>(y) + i), hn::Zero(d));
+      store(hn::IfThenElseZero(passed, load(d, static_cast<const T*>(dy) + i)), d, static_cast<T*>(dx) + i);
+    });
   });
 }
 
-void add(const float* a, const float* b, float* y, int64_t begin, int64_t end) {
-  for_vectors(begin, end, [&](auto d, int64_t i) HWY_ATTR {
-    hn::StoreU(hn::Add(hn::LoadU(d, a + i), hn::LoadU(d, b + i)), d, y + i);
+template <class A, class B, class Y>
+void add_of(const A* a, const B* b, Y* y, int64_t begin, int64_t end) {
+  for_vectors(begin, end,
+              [&](auto d, int64_t i) HWY_ATTR { store(hn::Add(load(d, a + i), load(d, b + i)), d, y + i); });
+}
+
+void add(const Elements& a, const Elements& b, const Elements& y, int64_t begin, int64_t end) {
+  with_element(a.dtype, [&]<class A>(A) HWY_ATTR {
+    with_element(b.dtype, [&]<class B>(B) HWY_ATTR {
+      using Y = std::conditional_t<std::is_same_v<A, B>, A, float>;
+      add_of(static_cast<const A*>(a.data), static_cast<const B*>(b.data), static_cast<Y*>(y.data), begin,
+             end);
+    });
   });
 }
 
-void scale(const float* x, float factor, float* y, int64_t begin, int64_t end) {
-  for_vectors(begin, end, [&](auto d, int64_t i) HWY_ATTR {
-    hn::StoreU(hn::Mul(hn::LoadU(d, x + i), hn::Set(d, factor)), d, y + i);
+void scale(DType t, const void* x, float factor, void* y, int64_t begin, int64_t end) {
+  with_element(t, [&]<class T>(T) HWY_ATTR {
+    for_vectors(begin, end, [&](auto d, int64_t i) HWY_ATTR {
+      store(hn::Mul(load(d, static_cast<const T*>(x) + i), hn::Set(d, factor)), d, static_cast<T*>(y) + i);
+    });
+  });
+}
+
+void cast(const Elements& x, const Elements& y, int64_t begin, int64_t end) {
+  with_element(x.dtype, [&]<class X>(X) HWY_ATTR {
+    with_element(y.dtype, [&]<class Y>(Y) HWY_ATTR {
+      for_vectors(begin, end, [&](auto d, int64_t i) HWY_ATTR {
+        store(load(d, static_cast<const X*>(x.data) + i), d, static_cast<Y*>(y.data) + i);
+      });
+    });
   });
 }
 
@@ -49,52 +76,60 @@ HWY_EXPORT(relu);
 HWY_EXPORT(relu_backward);
 HWY_EXPORT(add);
 HWY_EXPORT(scale);
+HWY_EXPORT(cast);
 
 void relu_kernel(const Tensor& x, Tensor& y) {
-  const float* px = floats(ops::Relu::name, x);
-  float* py = floats(ops::Relu::name, y);
+  const Elements from(ops::Relu::name, x), to(ops::Relu::name, y);
   parallel_for(y.numel(), elementwise_grain, [=](int64_t begin, int64_t end) {
-    HWY_DYNAMIC_DISPATCH(relu)(px, py, begin, end);
+    HWY_DYNAMIC_DISPATCH(relu)(from.dtype, from.data, to.data, begin, end);
   });
 }
 
 void relu_backward_kernel(const Tensor& dy, const Tensor& y, Tensor& dx) {
-  const float *g = floats(ops::ReluBackward::name, dy), *py = floats(ops::ReluBackward::name, y);
-  float* pdx = floats(ops::ReluBackward::name, dx);
+  static constexpr auto op = ops::ReluBackward::name;
+  const Elements g(op, dy), out(op, y), to(op, dx);
   parallel_for(dx.numel(), elementwise_grain, [=](int64_t begin, int64_t end) {
-    HWY_DYNAMIC_DISPATCH(relu_backward)(g, py, pdx, begin, end);
+    HWY_DYNAMIC_DISPATCH(relu_backward)(g.dtype, g.data, out.data, to.data, begin, end);
   });
 }
 
-void add_kernel(const Tensor& a, const Tensor& b, Tensor& y) {
-  const float *pa = floats(ops::Add::name, a), *pb = floats(ops::Add::name, b);
-  float* py = floats(ops::Add::name, y);
+void add_tensors(const Tensor& a, const Tensor& b, Tensor& y) {
+  const Elements pa(ops::Add::name, a), pb(ops::Add::name, b), py(ops::Add::name, y);
   parallel_for(y.numel(), elementwise_grain, [=](int64_t begin, int64_t end) {
     HWY_DYNAMIC_DISPATCH(add)(pa, pb, py, begin, end);
   });
 }
 
 void scale_kernel(const Tensor& x, double factor, Tensor& y) {
-  const float* px = floats(ops::Scale::name, x);
-  float* py = floats(ops::Scale::name, y);
+  const Elements from(ops::Scale::name, x), to(ops::Scale::name, y);
   parallel_for(y.numel(), elementwise_grain, [=](int64_t begin, int64_t end) {
-    HWY_DYNAMIC_DISPATCH(scale)(px, static_cast<float>(factor), py, begin, end);
+    HWY_DYNAMIC_DISPATCH(scale)(from.dtype, from.data, static_cast<float>(factor), to.data, begin, end);
   });
 }
 
+bool is_vectorised(DType t) { return t == DType::f32 || t == DType::bf16; }
+
 /// Every pair of dtypes, as Tensor::to() converts them, in parallel slices.
 void cast_kernel(const Tensor& x, Tensor& y) {
+  if (is_vectorised(x.dtype()) && is_vectorised(y.dtype())) {
+    const Elements from(ops::Cast::name, x), to(ops::Cast::name, y);
+    parallel_for(x.numel(), elementwise_grain, [=](int64_t begin, int64_t end) {
+      HWY_DYNAMIC_DISPATCH(cast)(from, to, begin, end);
+    });
+    return;
+  }
   const Tensor from = x.view({x.numel()}), to = y.view({y.numel()});
   parallel_for(x.numel(), elementwise_grain, [&](int64_t begin, int64_t end) {
     to.slice(begin, end).copy_from(from.slice(begin, end).to(to.dtype()));
   });
 }
 
-constexpr auto cpu = Device::Kind::cpu;
 [[maybe_unused]] const bool added[] = {
-    Kernels<ops::Relu>::add(cpu, relu_kernel), Kernels<ops::ReluBackward>::add(cpu, relu_backward_kernel),
-    Kernels<ops::Add>::add(cpu, add_kernel),   Kernels<ops::Scale>::add(cpu, scale_kernel),
-    Kernels<ops::Cast>::add(cpu, cast_kernel),
+    add_kernel<ops::Relu, relu_kernel, f32_and_bf16>(),
+    add_kernel<ops::ReluBackward, relu_backward_kernel, f32_and_bf16>(),
+    add_kernel<ops::Add, add_tensors, f32_and_bf16>(),
+    add_kernel<ops::Scale, scale_kernel, f32_and_bf16>(),
+    Kernels<ops::Cast>::add(Device::Kind::cpu, cast_kernel),
 };
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Access to f32 tensors for kernels that compute in nothing else.
+// Access to a tensor's elements for kernels that take f32 alone, or f32 and bf16.
 #pragma once
 
 #include <string_view>
@@ -16,5 +16,18 @@ inline const float* floats(std::string_view op, const Tensor& t) {
 inline float* floats(std::string_view op, Tensor& t) {
   return const_cast<float*>(floats(op, static_cast<const Tensor&>(t)));
 }
+
+/// Elements of a tensor that is f32 or bf16, for loops that are compiled for both (with_element in simd.h).
+/// Null data if there is no tensor; another dtype throws in the name of the op.
+struct Elements {
+  Elements(std::string_view op, const Tensor& t) {
+    if (!t.defined()) return;
+    if (t.dtype() != DType::f32 && t.dtype() != DType::bf16) throw_unsupported(op, t.dtype(), t.device());
+    dtype = t.dtype();
+    data = const_cast<std::byte*>(t.raw());
+  }
+  void* data = nullptr;
+  DType dtype = DType::f32;
+};
 
 }  // namespace trainer::cpu

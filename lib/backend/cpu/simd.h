@@ -27,6 +27,8 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "lib/tensor/dtype.h"
+
 HWY_BEFORE_NAMESPACE();
 namespace trainer::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
@@ -46,6 +48,45 @@ HWY_INLINE void for_vectors(int64_t begin, int64_t end, const F& f) {
   go(Full());
   if (hn::MaxLanes(Full()) > 4) go(Quarter());
   go(Single());
+}
+
+/// f32 lanes from memory that holds f32 or bf16. Arithmetic is f32 whatever a tensor is stored in.
+template <class D>
+HWY_INLINE hn::Vec<D> load(D d, const float* p) {
+  return hn::LoadU(d, p);
+}
+template <class D>
+HWY_INLINE hn::Vec<D> load(D d, const bf16* p) {
+  const hn::Rebind<hwy::bfloat16_t, D> half;
+  return hn::PromoteTo(d, hn::LoadU(half, reinterpret_cast<const hwy::bfloat16_t*>(p)));
+}
+
+/// And back; to bf16 rounding to nearest even, as bf16(float) does. (Highway's own conversion truncates.)
+template <class D>
+HWY_INLINE void store(hn::Vec<D> v, D d, float* p) {
+  hn::StoreU(v, d, p);
+}
+template <class D>
+HWY_INLINE void store(hn::Vec<D> v, D, bf16* p) {
+  const hn::RebindToUnsigned<D> bits;
+  const hn::RebindToSigned<D> whole;
+  const hn::Rebind<uint16_t, D> half;
+  const auto u = hn::BitCast(bits, v);
+  const auto odd = hn::And(hn::ShiftRight<16>(u), hn::Set(bits, 1));
+  const auto rounded = hn::ShiftRight<16>(hn::Add(u, hn::Add(odd, hn::Set(bits, 0x7FFF))));
+  const auto quiet = hn::Or(hn::ShiftRight<16>(u), hn::Set(bits, 0x40));  // NaN stays NaN
+  const auto result = hn::IfThenElse(hn::RebindMask(bits, hn::IsNaN(v)), quiet, rounded);
+  hn::StoreU(hn::DemoteTo(half, hn::BitCast(whole, result)), half, reinterpret_cast<uint16_t*>(p));
+}
+
+/// Calls f with a value of the type that `t` stands for, f32 or bf16: what these loops are compiled for.
+template <class F>
+HWY_INLINE void with_element(DType t, const F& f) {
+  if (t == DType::bf16) {
+    f(bf16());
+  } else {
+    f(float());
+  }
 }
 
 }  // namespace trainer::cpu::HWY_NAMESPACE

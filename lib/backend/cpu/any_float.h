@@ -1,0 +1,73 @@
+// Kernels for more types than they have loops for: 16-bit tensors are converted to f32 and back around them.
+// Slow and correct, which is what f16 is on a CPU.
+#pragma once
+
+#include <type_traits>
+
+#include "lib/ops/elementwise.h"
+
+namespace trainer::cpu {
+
+/// Types that a kernel takes as they are; the others of f16 and bf16 are converted.
+using Native = bool(DType);
+inline bool f32_alone(DType t) { return t != DType::f16 && t != DType::bf16; }
+inline bool f32_and_bf16(DType t) { return t != DType::f16; }
+
+namespace detail {
+
+/// An argument of a kernel while it runs: itself, or the f32 copy that stands for it.
+template <class A>
+struct Argument {
+  Argument(A argument, Native*) : value(argument) {}
+  A value;
+};
+
+template <>
+struct Argument<const Tensor&> {
+  Argument(const Tensor& t, Native* native)
+      : value(t.defined() && !native(t.dtype()) ? ops::cast(t, DType::f32) : t) {}
+  Tensor value;
+};
+
+template <>
+struct Argument<Tensor&> {
+  Argument(Tensor& t, Native* native)
+      : target(t),
+        converted(t.defined() && !native(t.dtype())),
+        value(converted ? ops::cast(t, DType::f32) : t) {}
+  ~Argument() {
+    if (converted) target.copy_from(ops::cast(value, target.dtype()));
+  }
+  Tensor& target;
+  bool converted;
+  Tensor value;
+};
+
+template <class A>
+bool is_native(const A& argument, Native* native) {
+  if constexpr (std::is_same_v<A, Tensor>) {
+    return !argument.defined() || native(argument.dtype());
+  } else {
+    return true;
+  }
+}
+
+template <class Fn, Fn* kernel, Native* native>
+struct AnyFloat;
+template <class... A, void (*kernel)(A...), Native* native>
+struct AnyFloat<void(A...), kernel, native> {
+  static void run(A... arguments) {
+    if ((is_native(arguments, native) && ...)) return kernel(arguments...);
+    [](Argument<A>... converted) { kernel(converted.value...); }(Argument<A>(arguments, native)...);
+  }
+};
+
+}  // namespace detail
+
+/// Fills the CPU's slot of an op with a kernel that handles the `native` types.
+template <class Op, typename Op::Fn* kernel, Native* native>
+bool add_kernel() {
+  return Kernels<Op>::add(Device::Kind::cpu, detail::AnyFloat<typename Op::Fn, kernel, native>::run);
+}
+
+}  // namespace trainer::cpu
