@@ -27,8 +27,8 @@ void expect_like(std::string_view op, std::string_view what, const Tensor& t, co
   expect(op, what, t, other.shape(), other.dtype(), other.device());
 }
 
-void expect_gradient(std::string_view op, std::string_view what, const Tensor& t, const Shape& shape,
-                     const Tensor& x) {
+void expect_parameter(std::string_view op, std::string_view what, const Tensor& t, const Shape& shape,
+                      const Tensor& x) {
   const bool wide = t.defined() && t.dtype() == accumulation_dtype(x.dtype());
   expect(op, what, t, shape, wide ? t.dtype() : x.dtype(), x.device());
 }

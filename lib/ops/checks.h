@@ -20,9 +20,9 @@ void expect_type(std::string_view op, std::string_view what, const Tensor& t, DT
 void expect(std::string_view op, std::string_view what, const Tensor& t, const Shape&, DType, Device);
 /// A tensor of the shape, dtype and device of `other`.
 void expect_like(std::string_view op, std::string_view what, const Tensor& t, const Tensor& other);
-/// What the gradient of a parameter of this shape may be: of the dtype of the activations `x`, or accumulated
-/// in f32 for 16-bit ones.
-void expect_gradient(std::string_view op, std::string_view what, const Tensor& t, const Shape&,
-                     const Tensor& x);
+/// What a bias or the gradient of a parameter of this shape may be: of the dtype of the activations `x`, or
+/// f32 beside 16-bit ones.
+void expect_parameter(std::string_view op, std::string_view what, const Tensor& t, const Shape&,
+                      const Tensor& x);
 
 }  // namespace trainer::ops

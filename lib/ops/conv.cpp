@@ -36,7 +36,7 @@ Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& bias, const Conv2d
   expect_floating(Conv2d::name, "input", x);
   expect_type(Conv2d::name, "weight", w, x.dtype(), x.device());
   const Shape shape = conv2d_shape(x.shape(), w.shape(), args);
-  if (bias.defined()) expect(Conv2d::name, "bias", bias, {w.size(0)}, x.dtype(), x.device());
+  if (bias.defined()) expect_parameter(Conv2d::name, "bias", bias, {w.size(0)}, x);
   Tensor y = Tensor::empty(shape, x.dtype(), x.device());
   Kernels<Conv2d>::on(x.device())(x, w, bias, args, y);
   return y;
@@ -55,9 +55,9 @@ void conv2d_backward_weight(const Tensor& dy, const Tensor& x, const Conv2dArgs&
   constexpr std::string_view op = Conv2dBackwardWeight::name;
   expect_floating(op, "input", x);
   expect_floating(op, "dw", dw);
-  expect_gradient(op, "dw", dw, dw.shape(), x);
+  expect_parameter(op, "dw", dw, dw.shape(), x);
   expect(op, "dy", dy, conv2d_shape(x.shape(), dw.shape(), args), x.dtype(), x.device());
-  if (dbias.defined()) expect_gradient(op, "dbias", dbias, {dw.size(0)}, x);
+  if (dbias.defined()) expect_parameter(op, "dbias", dbias, {dw.size(0)}, x);
   Kernels<Conv2dBackwardWeight>::on(x.device())(dy, x, args, dw, dbias);
 }
 

@@ -19,7 +19,7 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias) {
   expect_floating(Linear::name, "input", x);
   expect_type(Linear::name, "weight", w, x.dtype(), x.device());
   const Shape shape = linear_shape(x.shape(), w.shape());
-  if (bias.defined()) expect(Linear::name, "bias", bias, {w.size(0)}, x.dtype(), x.device());
+  if (bias.defined()) expect_parameter(Linear::name, "bias", bias, {w.size(0)}, x);
   Tensor y = Tensor::empty(shape, x.dtype(), x.device());
   Kernels<Linear>::on(x.device())(x, w, bias, y);
   return y;
@@ -37,9 +37,9 @@ void linear_backward_weight(const Tensor& dy, const Tensor& x, Tensor& dw, Tenso
   constexpr std::string_view op = LinearBackwardWeight::name;
   expect_floating(op, "input", x);
   expect_floating(op, "dw", dw);
-  expect_gradient(op, "dw", dw, dw.shape(), x);
+  expect_parameter(op, "dw", dw, dw.shape(), x);
   expect(op, "dy", dy, linear_shape(x.shape(), dw.shape()), x.dtype(), x.device());
-  if (dbias.defined()) expect_gradient(op, "dbias", dbias, {dw.size(0)}, x);
+  if (dbias.defined()) expect_parameter(op, "dbias", dbias, {dw.size(0)}, x);
   Kernels<LinearBackwardWeight>::on(x.device())(dy, x, dw, dbias);
 }
 

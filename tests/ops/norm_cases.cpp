@@ -150,8 +150,8 @@ std::vector<Case> sums_cases() {
               const Tensor rest = ops::batch_norm_sums(ops::batch_norm_statistics(in[0].slice(first, 8)),
                                                        static_cast<double>(8 - first));
               for (int64_t i = 0; i < sums.numel(); ++i) sums.data<double>()[i] += rest.data<double>()[i];
-              const Moments m = ops::batch_norm_moments(sums, 8, in[0].dtype());
               const Moments whole = ops::batch_norm_statistics(in[0]);
+              const Moments m = ops::batch_norm_moments(sums, 8, whole.mean.dtype());
               return Tensors{m.mean, m.var, whole.mean, whole.var};
             },
     });

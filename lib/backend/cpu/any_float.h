@@ -13,35 +13,36 @@ using Native = bool(DType);
 inline bool f32_alone(DType t) { return t != DType::f16 && t != DType::bf16; }
 inline bool f32_and_bf16(DType t) { return t != DType::f16; }
 
-namespace detail {
-
-/// An argument of a kernel while it runs: itself, or the f32 copy that stands for it.
+/// An argument of a kernel while it runs: itself, or an f32 copy, which is converted back at the end if the
+/// kernel may write to it.
 template <class A>
-struct Argument {
-  Argument(A argument, Native*) : value(argument) {}
+struct Converted {
+  Converted(A argument, Native*) : value(argument) {}
   A value;
 };
 
 template <>
-struct Argument<const Tensor&> {
-  Argument(const Tensor& t, Native* native)
+struct Converted<const Tensor&> {
+  Converted(const Tensor& t, Native* native)
       : value(t.defined() && !native(t.dtype()) ? ops::cast(t, DType::f32) : t) {}
   Tensor value;
 };
 
 template <>
-struct Argument<Tensor&> {
-  Argument(Tensor& t, Native* native)
+struct Converted<Tensor&> {
+  Converted(Tensor& t, Native* native)
       : target(t),
         converted(t.defined() && !native(t.dtype())),
         value(converted ? ops::cast(t, DType::f32) : t) {}
-  ~Argument() {
+  ~Converted() {
     if (converted) target.copy_from(ops::cast(value, target.dtype()));
   }
   Tensor& target;
   bool converted;
   Tensor value;
 };
+
+namespace detail {
 
 template <class A>
 bool is_native(const A& argument, Native* native) {
@@ -58,7 +59,7 @@ template <class... A, void (*kernel)(A...), Native* native>
 struct AnyFloat<void(A...), kernel, native> {
   static void run(A... arguments) {
     if ((is_native(arguments, native) && ...)) return kernel(arguments...);
-    [](Argument<A>... converted) { kernel(converted.value...); }(Argument<A>(arguments, native)...);
+    [](Converted<A>... converted) { kernel(converted.value...); }(Converted<A>(arguments, native)...);
   }
 };
 

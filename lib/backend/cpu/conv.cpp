@@ -5,7 +5,7 @@
 
 #include <optional>
 
-#include "lib/backend/cpu/floats.h"
+#include "lib/backend/cpu/any_float.h"
 #include "lib/backend/cpu/onednn.h"
 #include "lib/backend/cpu/parallel.h"
 #include "lib/backend/cpu/primitive_cache.h"
@@ -24,6 +24,8 @@ struct Problem {
   Shape x, w, y;
   ops::Conv2dArgs args;
   bool bias;
+  DType type;  // of activations and weights; bias and its gradient are f32
+  DType dw_type = DType::f32;
 
   double flops() const {
     return 2.0 * static_cast<double>(y.numel()) * static_cast<double>(w.numel() / w[0]);
@@ -44,6 +46,8 @@ struct Problem {
             args.dilation.w,
             args.groups,
             bias,
+            static_cast<int64_t>(type),
+            static_cast<int64_t>(dw_type),
             nthr};
   }
 
@@ -60,8 +64,8 @@ struct Problem {
             after(x[2], y[2], w[2], args.stride.w, args.dilation.w, args.padding.w)};
   }
 
-  static memory::desc channels_last(const Shape& s) {
-    return strided({s[0], s[3], s[1], s[2]}, {s[1] * s[2] * s[3], 1, s[2] * s[3], s[3]});
+  memory::desc channels_last(const Shape& s) const {
+    return strided({s[0], s[3], s[1], s[2]}, {s[1] * s[2] * s[3], 1, s[2] * s[3], s[3]}, type);
   }
   memory::desc x_desc() const { return channels_last(x); }
   memory::desc y_desc() const { return channels_last(y); }
@@ -73,17 +77,17 @@ struct Problem {
     return g == 1 ? memory::dims{w[0], w[3], w[1], w[2]} : memory::dims{g, w[0] / g, w[3], w[1], w[2]};
   }
   /// Our layout, [O, KH, KW, I/groups].
-  memory::desc w_desc() const {
+  memory::desc w_desc(DType t) const {
     const int64_t filter = w[1] * w[2] * w[3];
     const memory::dims s{filter, 1, w[2] * w[3], w[3]};
-    return args.groups == 1 ? strided(w_dims(), s)
-                            : strided(w_dims(), {filter * (w[0] / args.groups), s[0], s[1], s[2], s[3]});
+    return args.groups == 1 ? strided(w_dims(), s, t)
+                            : strided(w_dims(), {filter * (w[0] / args.groups), s[0], s[1], s[2], s[3]}, t);
   }
 
   Forward::primitive_desc forward() const {
-    return forward_desc<Forward>(dnnl::prop_kind::forward_training, direct, x_desc(), any_layout(w_dims()),
-                                 bias_desc(), y_desc(), strides(), dilates(), padding_before(),
-                                 padding_after());
+    return forward_desc<Forward>(dnnl::prop_kind::forward_training, direct, x_desc(),
+                                 any_layout(w_dims(), type), bias_desc(), y_desc(), strides(), dilates(),
+                                 padding_before(), padding_after());
   }
 };
 
@@ -123,12 +127,12 @@ struct ForwardPlan {
   static ForwardPlan make(const Problem& p) {
     const auto pd = p.forward();
     const auto w = pd.weights_desc();
-    return {Packing(p.w_desc(), w, w), Primitive(Forward(pd),
-                                                 {{DNNL_ARG_SRC, p.x_desc()},
-                                                  {DNNL_ARG_WEIGHTS, w},
-                                                  {DNNL_ARG_BIAS, p.bias_memory()},
-                                                  {DNNL_ARG_DST, p.y_desc()}},
-                                                 pd.scratchpad_desc())};
+    return {Packing(p.w_desc(p.type), w, w), Primitive(Forward(pd),
+                                                       {{DNNL_ARG_SRC, p.x_desc()},
+                                                        {DNNL_ARG_WEIGHTS, w},
+                                                        {DNNL_ARG_BIAS, p.bias_memory()},
+                                                        {DNNL_ARG_DST, p.y_desc()}},
+                                                       pd.scratchpad_desc())};
   }
 };
 
@@ -137,12 +141,12 @@ struct BackwardDataPlan {
   Primitive convolution;
 
   static BackwardDataPlan make(const Problem& p) {
-    const auto pd =
-        backward_desc<BackwardData>(p.forward(), direct, p.x_desc(), any_layout(p.w_dims()), p.y_desc(),
-                                    p.strides(), p.dilates(), p.padding_before(), p.padding_after());
+    const auto pd = backward_desc<BackwardData>(p.forward(), direct, p.x_desc(),
+                                                any_layout(p.w_dims(), p.type), p.y_desc(), p.strides(),
+                                                p.dilates(), p.padding_before(), p.padding_after());
     const auto w = pd.weights_desc();
     return {
-        Packing(p.w_desc(), w, w),
+        Packing(p.w_desc(p.type), w, w),
         Primitive(BackwardData(pd),
                   {{DNNL_ARG_DIFF_DST, p.y_desc()}, {DNNL_ARG_WEIGHTS, w}, {DNNL_ARG_DIFF_SRC, p.x_desc()}},
                   pd.scratchpad_desc())};
@@ -154,16 +158,16 @@ struct BackwardWeightPlan {
   Primitive convolution;
 
   static BackwardWeightPlan make(const Problem& p) {
-    const auto pd = backward_desc<BackwardWeights>(p.forward(), direct, p.x_desc(), any_layout(p.w_dims()),
-                                                   p.bias_desc(), p.y_desc(), p.strides(), p.dilates(),
-                                                   p.padding_before(), p.padding_after());
+    const auto pd = backward_desc<BackwardWeights>(
+        p.forward(), direct, p.x_desc(), any_layout(p.w_dims(), p.dw_type), p.bias_desc(), p.y_desc(),
+        p.strides(), p.dilates(), p.padding_before(), p.padding_after());
     const auto dw = pd.diff_weights_desc();
-    return {Packing(dw, p.w_desc(), dw), Primitive(BackwardWeights(pd),
-                                                   {{DNNL_ARG_SRC, p.x_desc()},
-                                                    {DNNL_ARG_DIFF_DST, p.y_desc()},
-                                                    {DNNL_ARG_DIFF_WEIGHTS, dw},
-                                                    {DNNL_ARG_DIFF_BIAS, p.bias_memory()}},
-                                                   pd.scratchpad_desc())};
+    return {Packing(dw, p.w_desc(p.dw_type), dw), Primitive(BackwardWeights(pd),
+                                                            {{DNNL_ARG_SRC, p.x_desc()},
+                                                             {DNNL_ARG_DIFF_DST, p.y_desc()},
+                                                             {DNNL_ARG_DIFF_WEIGHTS, dw},
+                                                             {DNNL_ARG_DIFF_BIAS, p.bias_memory()}},
+                                                            pd.scratchpad_desc())};
   }
 };
 
@@ -173,20 +177,19 @@ Plan& plan(const Problem& p, int nthr) {
 }
 
 void forward(const Tensor& x, const Tensor& w, const Tensor& bias, const ops::Conv2dArgs& args, Tensor& y) {
-  floats(ops::Conv2d::name, x);
   if (y.numel() == 0) return;
-  const Problem p{x.shape(), w.shape(), y.shape(), args, bias.defined()};
+  const Problem p{x.shape(), w.shape(), y.shape(), args, bias.defined(), x.dtype()};
   const ThreadScope scope(threads_for(p.flops()));
   auto& [packing, convolution] = plan<ForwardPlan>(p, threads_for(p.flops()));
   const PackedWeights packed = pack(w, packing);
-  convolution.run({x.raw(), packed.data, p.bias ? bias.raw() : nullptr, y.raw()});
+  const Converted<const Tensor&> b(bias, f32_alone);
+  convolution.run({x.raw(), packed.data, p.bias ? b.value.raw() : nullptr, y.raw()});
 }
 
 void backward_data(const Tensor& dy, const Tensor& w, const ops::Conv2dArgs& args, Tensor& dx) {
-  floats(ops::Conv2dBackwardData::name, dy);
   if (dx.numel() == 0) return;
   if (dy.numel() == 0) return dx.zero();
-  const Problem p{dx.shape(), w.shape(), dy.shape(), args, false};
+  const Problem p{dx.shape(), w.shape(), dy.shape(), args, false, dy.dtype()};
   const ThreadScope scope(threads_for(p.flops()));
   auto& [packing, convolution] = plan<BackwardDataPlan>(p, threads_for(p.flops()));
   const PackedWeights packed = pack(w, packing);
@@ -195,24 +198,26 @@ void backward_data(const Tensor& dy, const Tensor& w, const ops::Conv2dArgs& arg
 
 void backward_weight(const Tensor& dy, const Tensor& x, const ops::Conv2dArgs& args, Tensor& dw,
                      Tensor& dbias) {
-  floats(ops::Conv2dBackwardWeight::name, dy);
   if (dy.numel() == 0) {
     dw.zero();
     if (dbias.defined()) dbias.zero();
     return;
   }
-  const Problem p{x.shape(), dw.shape(), dy.shape(), args, dbias.defined()};
+  const Problem p{x.shape(), dw.shape(), dy.shape(), args, dbias.defined(), x.dtype(), dw.dtype()};
   const ThreadScope scope(threads_for(p.flops()));
   auto& [unpacking, convolution] = plan<BackwardWeightPlan>(p, threads_for(p.flops()));
   const Storage buffer = unpacking.needed() ? unpacking.buffer() : Storage();
   void* packed = buffer ? static_cast<void*>(buffer.data()) : dw.raw();
-  convolution.run({x.raw(), dy.raw(), packed, p.bias ? dbias.raw() : nullptr});
+  Converted<Tensor&> db(dbias, f32_alone);
+  convolution.run({x.raw(), dy.raw(), packed, p.bias ? db.value.raw() : nullptr});
   if (buffer) unpacking.run(packed, dw.raw());
 }
 
-const bool registered = Kernels<ops::Conv2d>::add(Device::Kind::cpu, forward) &&
-                        Kernels<ops::Conv2dBackwardData>::add(Device::Kind::cpu, backward_data) &&
-                        Kernels<ops::Conv2dBackwardWeight>::add(Device::Kind::cpu, backward_weight);
+[[maybe_unused]] const bool added[] = {
+    add_kernel<ops::Conv2d, forward, native_in_onednn>(),
+    add_kernel<ops::Conv2dBackwardData, backward_data, native_in_onednn>(),
+    add_kernel<ops::Conv2dBackwardWeight, backward_weight, native_in_onednn>(),
+};
 
 }  // namespace
 }  // namespace trainer::cpu

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "lib/backend/cpu/any_float.h"
 #include "lib/backend/cpu/floats.h"
 #include "lib/backend/cpu/parallel.h"
 #include "lib/base/rng.h"
@@ -119,7 +120,7 @@ void dropout(const Tensor& x, const ops::DropoutArgs& args, Tensor& y) {
   }
 }
 
-[[maybe_unused]] const bool added = Kernels<ops::Dropout>::add(Device::Kind::cpu, dropout);
+[[maybe_unused]] const bool added = add_kernel<ops::Dropout, dropout, f32_alone>();
 
 }  // namespace
 }  // namespace trainer::cpu

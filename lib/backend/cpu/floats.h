@@ -26,6 +26,20 @@ struct Elements {
     dtype = t.dtype();
     data = const_cast<std::byte*>(t.raw());
   }
+  explicit Elements(const float* floats) : data(const_cast<float*>(floats)) {}
+
+  explicit operator bool() const { return data != nullptr; }
+  /// From element i on; null stays null.
+  Elements from(int64_t i) const {
+    Elements e = *this;
+    if (data != nullptr) e.data = static_cast<std::byte*>(data) + i * static_cast<int64_t>(size_of(dtype));
+    return e;
+  }
+  template <class T>
+  T* as() const {
+    return static_cast<T*>(data);
+  }
+
   void* data = nullptr;
   DType dtype = DType::f32;
 };

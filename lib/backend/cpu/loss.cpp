@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "lib/backend/cpu/any_float.h"
 #include "lib/backend/cpu/floats.h"
 #include "lib/backend/cpu/parallel.h"
 
@@ -185,12 +186,11 @@ void mse_backward(const Tensor& seed, const Tensor& prediction, const Tensor& ta
   });
 }
 
-constexpr auto cpu = Device::Kind::cpu;
 [[maybe_unused]] const bool added[] = {
-    Kernels<ops::SoftmaxCrossEntropy>::add(cpu, cross_entropy),
-    Kernels<ops::SoftmaxCrossEntropyBackward>::add(cpu, cross_entropy_backward),
-    Kernels<ops::Mse>::add(cpu, mse),
-    Kernels<ops::MseBackward>::add(cpu, mse_backward),
+    add_kernel<ops::SoftmaxCrossEntropy, cross_entropy, f32_alone>(),
+    add_kernel<ops::SoftmaxCrossEntropyBackward, cross_entropy_backward, f32_alone>(),
+    add_kernel<ops::Mse, mse, f32_alone>(),
+    add_kernel<ops::MseBackward, mse_backward, f32_alone>(),
 };
 
 }  // namespace

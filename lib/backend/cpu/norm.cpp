@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "lib/backend/cpu/any_float.h"
 #include "lib/backend/cpu/column_sum.h"
 #include "lib/backend/cpu/floats.h"
 #include "lib/backend/cpu/folded_rows.h"
@@ -42,16 +43,16 @@ struct Sample {
 
 /// The samples of every column of rows [begin, end). A block is read twice, the second time from the cache:
 /// deviations from its rounded mean cannot cancel, and their sum corrects what was rounded.
-void sample_chunk(const float* x, const FoldedRows& m, int64_t begin, int64_t end, Sample* samples) {
+void sample_chunk(const Elements& x, const FoldedRows& m, int64_t begin, int64_t end, Sample* samples) {
   const Rows<float> scratch(3, m.columns);
   float *center = scratch[0], *sums = scratch[1], *squares = scratch[2];
   std::fill_n(samples, m.columns, Sample());
   for (int64_t r = begin; r < end; r += m.block()) {
     const int64_t n = std::min(m.block(), end - r);
     const auto count = static_cast<double>(n);
-    sum_rows(x + r * m.columns, n, m.columns, center);
+    sum_rows(x.from(r * m.columns), n, m.columns, center);
     for (int64_t c = 0; c < m.columns; ++c) center[c] /= static_cast<float>(n);
-    deviations(x + r * m.columns, center, n, m.columns, sums, squares);
+    deviations(x.from(r * m.columns), center, n, m.columns, sums, squares);
     for (int64_t c = 0; c < m.columns; ++c) {
       const double rest = sums[c];
       samples[c].merge({count, center[c] + rest / count, squares[c] - rest * rest / count});
@@ -61,7 +62,7 @@ void sample_chunk(const float* x, const FoldedRows& m, int64_t begin, int64_t en
 
 void statistics(const Tensor& x, Tensor& mean, Tensor& var) {
   static constexpr auto op = ops::BatchNormStatistics::name;
-  const float* px = floats(op, x);
+  const Elements px(op, x);
   float *pmean = floats(op, mean), *pvar = floats(op, var);
   const FoldedRows m(x.shape().rows(), x.shape().back());
   const int64_t chunks = chunks_of(m.rows, m.chunk());
@@ -126,9 +127,9 @@ void spread(const FoldedRows& m, int64_t channel, double value, float* parameter
 void apply(const Tensor& x, const Tensor& mean, const Tensor& var, const Tensor& gamma, const Tensor& beta,
            const Tensor& residual, const BatchNormArgs& args, Tensor& y) {
   static constexpr auto op = ops::BatchNormApply::name;
-  const float *px = floats(op, x), *pmean = floats(op, mean), *pvar = floats(op, var),
-              *pgamma = floats(op, gamma), *pbeta = floats(op, beta), *presidual = floats(op, residual);
-  float* py = floats(op, y);
+  const Elements px(op, x), presidual(op, residual), py(op, y);
+  const float *pmean = floats(op, mean), *pvar = floats(op, var), *pgamma = floats(op, gamma),
+              *pbeta = floats(op, beta);
   const FoldedRows m(x.shape().rows(), x.shape().back());
   const Rows<float> parameters(3, m.columns);
   for (int64_t c = 0; c < m.channels; ++c) {
@@ -139,23 +140,22 @@ void apply(const Tensor& x, const Tensor& mean, const Tensor& var, const Tensor&
   const NormalizeParameters p{parameters[0], parameters[1], parameters[2]};
   parallel_for(m.rows, m.grain(), [&](int64_t begin, int64_t end) {
     const int64_t first = begin * m.columns;
-    normalize(px + first, presidual == nullptr ? nullptr : presidual + first, args.relu, p, end - begin,
-              m.columns, py + first);
+    normalize(px.from(first), presidual.from(first), args.relu, p, end - begin, m.columns, py.from(first));
   });
 }
 
 void backward_reduce(const Tensor& dy, const Tensor& x, const Tensor& y, const Tensor& mean,
                      const Tensor& var, const BatchNormArgs& args, Tensor& dgamma, Tensor& dbeta) {
   static constexpr auto op = ops::BatchNormBackwardReduce::name;
-  const float *g = floats(op, dy), *px = floats(op, x), *py = args.relu ? floats(op, y) : nullptr,
-              *pmean = floats(op, mean), *pvar = floats(op, var);
+  const Elements g(op, dy), px(op, x), py(op, args.relu ? y : Tensor());
+  const float *pmean = floats(op, mean), *pvar = floats(op, var);
   float *pdgamma = floats(op, dgamma), *pdbeta = floats(op, dbeta);
   const FoldedRows m(x.shape().rows(), x.shape().back());
   const Rows<float> means(1, m.columns);
   for (int64_t c = 0; c < m.channels; ++c) spread(m, c, pmean[c], means[0]);
   const ColumnSums sums(m, 2, [&](int64_t row, int64_t rows, const Rows<float>& out) {
     const int64_t i = row * m.columns;
-    gradient_sums(g + i, px + i, py == nullptr ? nullptr : py + i, means[0], rows, m.columns, out[0], out[1]);
+    gradient_sums(g.from(i), px.from(i), py.from(i), means[0], rows, m.columns, out[0], out[1]);
   });
   for (int64_t c = 0; c < m.channels; ++c) {
     pdbeta[c] = static_cast<float>(sums.total(0, c));
@@ -167,11 +167,11 @@ void backward_apply(const Tensor& dy, const Tensor& x, const Tensor& y, const Te
                     const Tensor& gamma, const Tensor& sum_dy_xhat, const Tensor& sum_dy, double count,
                     const BatchNormArgs& args, Tensor& dx, Tensor& dresidual) {
   static constexpr auto op = ops::BatchNormBackwardApply::name;
-  const float *g = floats(op, dy), *px = floats(op, x), *py = args.relu ? floats(op, y) : nullptr,
-              *pmean = floats(op, mean), *pvar = floats(op, var), *pgamma = floats(op, gamma),
+  const Elements g(op, dy), px(op, x), py(op, args.relu ? y : Tensor()), pdx(op, dx),
+      pdresidual(op, dresidual);
+  const float *pmean = floats(op, mean), *pvar = floats(op, var), *pgamma = floats(op, gamma),
               *products = floats(op, sum_dy_xhat), *sums = floats(op, sum_dy);
-  float *pdx = floats(op, dx), *pdresidual = floats(op, dresidual);
-  if (pdx == nullptr && pdresidual == nullptr) return;
+  if (!pdx && !pdresidual) return;
   const FoldedRows m(x.shape().rows(), x.shape().back());
   const Rows<float> parameters(4, m.columns);
   for (int64_t c = 0; c < m.channels; ++c) {
@@ -183,10 +183,10 @@ void backward_apply(const Tensor& dy, const Tensor& x, const Tensor& y, const Te
     spread(m, c, constant ? 0 : -scale * sums[c] / count, parameters[3]);
   }
   const NormalizeBackwardParameters p{parameters[0], parameters[1], parameters[2], parameters[3]};
-  const auto at = [](auto* pointer, int64_t i) { return pointer == nullptr ? nullptr : pointer + i; };
   parallel_for(m.rows, m.grain(), [&](int64_t begin, int64_t end) {
     const int64_t i = begin * m.columns;
-    normalize_backward(g + i, px + i, at(py, i), p, end - begin, m.columns, at(pdx, i), at(pdresidual, i));
+    normalize_backward(g.from(i), px.from(i), py.from(i), p, end - begin, m.columns, pdx.from(i),
+                       pdresidual.from(i));
   });
 }
 
@@ -227,10 +227,10 @@ void moments(const Tensor& in, double count, Tensor& mean, Tensor& var) {
 
 constexpr auto cpu = Device::Kind::cpu;
 [[maybe_unused]] const bool added[] = {
-    Kernels<ops::BatchNormStatistics>::add(cpu, statistics),
-    Kernels<ops::BatchNormApply>::add(cpu, apply),
-    Kernels<ops::BatchNormBackwardReduce>::add(cpu, backward_reduce),
-    Kernels<ops::BatchNormBackwardApply>::add(cpu, backward_apply),
+    add_kernel<ops::BatchNormStatistics, statistics, f32_and_bf16>(),
+    add_kernel<ops::BatchNormApply, apply, f32_and_bf16>(),
+    add_kernel<ops::BatchNormBackwardReduce, backward_reduce, f32_and_bf16>(),
+    add_kernel<ops::BatchNormBackwardApply, backward_apply, f32_and_bf16>(),
     Kernels<ops::BatchNormUpdate>::add(cpu, update),
     Kernels<ops::BatchNormSums>::add(cpu, sums),
     Kernels<ops::BatchNormMoments>::add(cpu, moments),
@@ -238,10 +238,10 @@ constexpr auto cpu = Device::Kind::cpu;
 
 }  // namespace
 
-void column_sum(const float* x, int64_t rows, int64_t columns, float* out) {
+void column_sum(const Elements& x, int64_t rows, int64_t columns, float* out) {
   const FoldedRows m(rows, columns);
   const ColumnSums sums(m, 1, [&](int64_t row, int64_t n, const Rows<float>& block) {
-    sum_rows(x + row * m.columns, n, m.columns, block[0]);
+    sum_rows(x.from(row * m.columns), n, m.columns, block[0]);
   });
   for (int64_t c = 0; c < columns; ++c) out[c] = static_cast<float>(sums.total(0, c));
 }

@@ -29,26 +29,32 @@ HWY_INLINE auto sum_group(int64_t row, const Term& term) {
   }
 }
 
-void sum_rows(const float* x, int64_t rows, int64_t columns, float* sums) {
+template <class T>
+void sum_rows_of(const T* x, int64_t rows, int64_t columns, float* sums) {
   std::fill_n(sums, columns, 0.0F);
   for_row_groups(rows, [&](int64_t r, auto group) HWY_ATTR {
     for_vectors(0, columns, [&](auto d, int64_t c) HWY_ATTR {
       const auto sum =
-          sum_group<group()>(r, [&](int64_t i) HWY_ATTR { return hn::LoadU(d, x + i * columns + c); });
+          sum_group<group()>(r, [&](int64_t i) HWY_ATTR { return load(d, x + i * columns + c); });
       hn::StoreU(hn::Add(hn::LoadU(d, sums + c), sum), d, sums + c);
     });
   });
 }
 
-void deviations(const float* x, const float* center, int64_t rows, int64_t columns, float* sums,
-                float* squares) {
+void sum_rows(const Elements& x, int64_t rows, int64_t columns, float* sums) {
+  with_element(x.dtype, [&]<class T>(T) { sum_rows_of(x.as<T>(), rows, columns, sums); });
+}
+
+template <class T>
+void deviations_of(const T* x, const float* center, int64_t rows, int64_t columns, float* sums,
+                   float* squares) {
   std::fill_n(sums, columns, 0.0F);
   std::fill_n(squares, columns, 0.0F);
   for_row_groups(rows, [&](int64_t r, auto group) HWY_ATTR {
     for_vectors(0, columns, [&](auto d, int64_t c) HWY_ATTR {
       const auto middle = hn::LoadU(d, center + c);
       const auto deviation = [&](int64_t i)
-                                 HWY_ATTR { return hn::Sub(hn::LoadU(d, x + i * columns + c), middle); };
+                                 HWY_ATTR { return hn::Sub(load(d, x + i * columns + c), middle); };
       const auto square = [&](int64_t i) HWY_ATTR {
         const auto v = deviation(i);
         return hn::Mul(v, v);
@@ -59,20 +65,25 @@ void deviations(const float* x, const float* center, int64_t rows, int64_t colum
   });
 }
 
+void deviations(const Elements& x, const float* center, int64_t rows, int64_t columns, float* sums,
+                float* squares) {
+  with_element(x.dtype, [&]<class T>(T) { deviations_of(x.as<T>(), center, rows, columns, sums, squares); });
+}
+
 /// dy where the ReLU passed; y is null if there is none.
-template <bool kRelu, class D>
-HWY_INLINE hn::Vec<D> gradient(D d, const float* dy, const float* y, int64_t i) {
-  const auto g = hn::LoadU(d, dy + i);
+template <bool kRelu, class D, class T>
+HWY_INLINE hn::Vec<D> gradient(D d, const T* dy, const T* y, int64_t i) {
+  const auto g = load(d, dy + i);
   if constexpr (kRelu) {
-    return hn::IfThenElseZero(hn::Gt(hn::LoadU(d, y + i), hn::Zero(d)), g);
+    return hn::IfThenElseZero(hn::Gt(load(d, y + i), hn::Zero(d)), g);
   } else {
     return g;
   }
 }
 
-template <bool kRelu>
-void gradient_sums_of(const float* dy, const float* x, const float* y, const float* mean, int64_t rows,
-                      int64_t columns, float* sums, float* products) {
+template <bool kRelu, class T>
+void gradient_sums_of(const T* dy, const T* x, const T* y, const float* mean, int64_t rows, int64_t columns,
+                      float* sums, float* products) {
   std::fill_n(sums, columns, 0.0F);
   std::fill_n(products, columns, 0.0F);
   for_row_groups(rows, [&](int64_t r, auto group) HWY_ATTR {
@@ -80,7 +91,7 @@ void gradient_sums_of(const float* dy, const float* x, const float* y, const flo
       const auto m = hn::LoadU(d, mean + c);
       const auto term = [&](int64_t i) HWY_ATTR { return gradient<kRelu>(d, dy, y, i * columns + c); };
       const auto product = [&](int64_t i) HWY_ATTR {
-        return hn::Mul(term(i), hn::Sub(hn::LoadU(d, x + i * columns + c), m));
+        return hn::Mul(term(i), hn::Sub(load(d, x + i * columns + c), m));
       };
       hn::StoreU(hn::Add(hn::LoadU(d, sums + c), sum_group<group()>(r, term)), d, sums + c);
       hn::StoreU(hn::Add(hn::LoadU(d, products + c), sum_group<group()>(r, product)), d, products + c);
@@ -88,65 +99,71 @@ void gradient_sums_of(const float* dy, const float* x, const float* y, const flo
   });
 }
 
-void gradient_sums(const float* dy, const float* x, const float* y, const float* mean, int64_t rows,
+void gradient_sums(const Elements& dy, const Elements& x, const Elements& y, const float* mean, int64_t rows,
                    int64_t columns, float* sums, float* products) {
-  const auto f = y != nullptr ? gradient_sums_of<true> : gradient_sums_of<false>;
-  f(dy, x, y, mean, rows, columns, sums, products);
+  with_element(x.dtype, [&]<class T>(T) {
+    const auto f = y ? gradient_sums_of<true, T> : gradient_sums_of<false, T>;
+    f(dy.as<T>(), x.as<T>(), y.as<T>(), mean, rows, columns, sums, products);
+  });
 }
 
-template <bool kResidual, bool kRelu>
-void normalize_of(const float* x, const float* residual, const NormalizeParameters& p, int64_t rows,
-                  int64_t columns, float* y) {
+template <bool kResidual, bool kRelu, class T>
+void normalize_of(const T* x, const T* residual, const NormalizeParameters& p, int64_t rows, int64_t columns,
+                  T* y) {
   for (int64_t r = 0; r < rows; ++r, x += columns, y += columns) {
     for_vectors(0, columns, [&](auto d, int64_t c) HWY_ATTR {
-      const auto centered = hn::Sub(hn::LoadU(d, x + c), hn::LoadU(d, p.mean + c));
+      const auto centered = hn::Sub(load(d, x + c), hn::LoadU(d, p.mean + c));
       auto v = hn::MulAdd(centered, hn::LoadU(d, p.scale + c), hn::LoadU(d, p.shift + c));
-      if constexpr (kResidual) v = hn::Add(v, hn::LoadU(d, residual + c));
+      if constexpr (kResidual) v = hn::Add(v, load(d, residual + c));
       if constexpr (kRelu) v = hn::IfThenZeroElse(hn::Le(v, hn::Zero(d)), v);  // NaN stays
-      hn::StoreU(v, d, y + c);
+      store(v, d, y + c);
     });
     if constexpr (kResidual) residual += columns;
   }
 }
 
-void normalize(const float* x, const float* residual, bool relu, const NormalizeParameters& p, int64_t rows,
-               int64_t columns, float* y) {
-  if (residual != nullptr) {
-    (relu ? normalize_of<true, true> : normalize_of<true, false>)(x, residual, p, rows, columns, y);
-  } else {
-    (relu ? normalize_of<false, true> : normalize_of<false, false>)(x, residual, p, rows, columns, y);
-  }
+void normalize(const Elements& x, const Elements& residual, bool relu, const NormalizeParameters& p,
+               int64_t rows, int64_t columns, const Elements& y) {
+  with_element(x.dtype, [&]<class T>(T) {
+    const auto f = residual ? (relu ? normalize_of<true, true, T> : normalize_of<true, false, T>)
+                            : (relu ? normalize_of<false, true, T> : normalize_of<false, false, T>);
+    f(x.as<T>(), residual.as<T>(), p, rows, columns, y.as<T>());
+  });
 }
 
-template <bool kRelu, bool kInput, bool kResidual>
-void normalize_backward_of(const float* dy, const float* x, const float* y,
-                           const NormalizeBackwardParameters& p, int64_t rows, int64_t columns, float* dx,
-                           float* dresidual) {
+template <bool kRelu, bool kInput, bool kResidual, class T>
+void normalize_backward_of(const T* dy, const T* x, const T* y, const NormalizeBackwardParameters& p,
+                           int64_t rows, int64_t columns, T* dx, T* dresidual) {
   for (int64_t r = 0; r < rows; ++r) {
     for_vectors(0, columns, [&](auto d, int64_t c) HWY_ATTR {
       const int64_t i = r * columns + c;
       const auto g = gradient<kRelu>(d, dy, y, i);
-      if constexpr (kResidual) hn::StoreU(g, d, dresidual + i);
+      if constexpr (kResidual) store(g, d, dresidual + i);
       if constexpr (kInput) {
-        const auto centered = hn::Sub(hn::LoadU(d, x + i), hn::LoadU(d, p.mean + c));
+        const auto centered = hn::Sub(load(d, x + i), hn::LoadU(d, p.mean + c));
         const auto constant = hn::MulAdd(centered, hn::LoadU(d, p.slope + c), hn::LoadU(d, p.offset + c));
-        hn::StoreU(hn::MulAdd(g, hn::LoadU(d, p.scale + c), constant), d, dx + i);
+        store(hn::MulAdd(g, hn::LoadU(d, p.scale + c), constant), d, dx + i);
       }
     });
   }
 }
 
-void normalize_backward(const float* dy, const float* x, const float* y, const NormalizeBackwardParameters& p,
-                        int64_t rows, int64_t columns, float* dx, float* dresidual) {
-  const auto run = [&](auto f) { f(dy, x, y, p, rows, columns, dx, dresidual); };
-  const bool relu = y != nullptr;
-  if (dx == nullptr) {
-    run(relu ? normalize_backward_of<true, false, true> : normalize_backward_of<false, false, true>);
-  } else if (dresidual != nullptr) {
-    run(relu ? normalize_backward_of<true, true, true> : normalize_backward_of<false, true, true>);
-  } else {
-    run(relu ? normalize_backward_of<true, true, false> : normalize_backward_of<false, true, false>);
-  }
+template <bool kRelu, class T>
+auto normalize_backward_for(bool input, bool residual) {
+  if (!input) return normalize_backward_of<kRelu, false, true, T>;
+  return residual ? normalize_backward_of<kRelu, true, true, T>
+                  : normalize_backward_of<kRelu, true, false, T>;
+}
+
+void normalize_backward(const Elements& dy, const Elements& x, const Elements& y,
+                        const NormalizeBackwardParameters& p, int64_t rows, int64_t columns,
+                        const Elements& dx, const Elements& dresidual) {
+  const bool input(dx), residual(dresidual);
+  with_element(x.dtype, [&]<class T>(T) {
+    const auto f = y ? normalize_backward_for<true, T>(input, residual)
+                     : normalize_backward_for<false, T>(input, residual);
+    f(dy.as<T>(), x.as<T>(), y.as<T>(), p, rows, columns, dx.as<T>(), dresidual.as<T>());
+  });
 }
 
 }  // namespace
@@ -162,23 +179,24 @@ HWY_EXPORT(gradient_sums);
 HWY_EXPORT(normalize);
 HWY_EXPORT(normalize_backward);
 
-void sum_rows(const float* x, int64_t rows, int64_t columns, float* sums) {
+void sum_rows(const Elements& x, int64_t rows, int64_t columns, float* sums) {
   HWY_DYNAMIC_DISPATCH(sum_rows)(x, rows, columns, sums);
 }
-void deviations(const float* x, const float* center, int64_t rows, int64_t columns, float* sums,
+void deviations(const Elements& x, const float* center, int64_t rows, int64_t columns, float* sums,
                 float* squares) {
   HWY_DYNAMIC_DISPATCH(deviations)(x, center, rows, columns, sums, squares);
 }
-void gradient_sums(const float* dy, const float* x, const float* y, const float* mean, int64_t rows,
+void gradient_sums(const Elements& dy, const Elements& x, const Elements& y, const float* mean, int64_t rows,
                    int64_t columns, float* sums, float* products) {
   HWY_DYNAMIC_DISPATCH(gradient_sums)(dy, x, y, mean, rows, columns, sums, products);
 }
-void normalize(const float* x, const float* residual, bool relu, const NormalizeParameters& p, int64_t rows,
-               int64_t columns, float* y) {
+void normalize(const Elements& x, const Elements& residual, bool relu, const NormalizeParameters& p,
+               int64_t rows, int64_t columns, const Elements& y) {
   HWY_DYNAMIC_DISPATCH(normalize)(x, residual, relu, p, rows, columns, y);
 }
-void normalize_backward(const float* dy, const float* x, const float* y, const NormalizeBackwardParameters& p,
-                        int64_t rows, int64_t columns, float* dx, float* dresidual) {
+void normalize_backward(const Elements& dy, const Elements& x, const Elements& y,
+                        const NormalizeBackwardParameters& p, int64_t rows, int64_t columns,
+                        const Elements& dx, const Elements& dresidual) {
   HWY_DYNAMIC_DISPATCH(normalize_backward)(dy, x, y, p, rows, columns, dx, dresidual);
 }
 

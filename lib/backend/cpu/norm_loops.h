@@ -1,20 +1,22 @@
 // The inner loops of batch normalisation over a matrix [rows, columns], chosen for the processor at run time.
-// Sums are f32 and meant for blocks of some hundred rows.
+// Sums are f32 and meant for blocks of some hundred rows. Matrices of one call have one dtype, f32 or bf16.
 #pragma once
 
 #include <cstdint>
 
+#include "lib/backend/cpu/floats.h"
+
 namespace trainer::cpu {
 
 /// sums [columns] = sum over rows of x.
-void sum_rows(const float* x, int64_t rows, int64_t columns, float* sums);
+void sum_rows(const Elements& x, int64_t rows, int64_t columns, float* sums);
 
 /// sums = sum of x - center, squares = sum of (x - center)^2, by column.
-void deviations(const float* x, const float* center, int64_t rows, int64_t columns, float* sums,
+void deviations(const Elements& x, const float* center, int64_t rows, int64_t columns, float* sums,
                 float* squares);
 
 /// With g = dy where y > 0, or dy if y is null: sums = sum of g, products = sum of g (x - mean), by column.
-void gradient_sums(const float* dy, const float* x, const float* y, const float* mean, int64_t rows,
+void gradient_sums(const Elements& dy, const Elements& x, const Elements& y, const float* mean, int64_t rows,
                    int64_t columns, float* sums, float* products);
 
 /// By column.
@@ -22,14 +24,15 @@ struct NormalizeParameters {
   const float *mean, *scale, *shift;
 };
 /// y = act((x - mean) scale + shift [+ residual]); residual may be null.
-void normalize(const float* x, const float* residual, bool relu, const NormalizeParameters&, int64_t rows,
-               int64_t columns, float* y);
+void normalize(const Elements& x, const Elements& residual, bool relu, const NormalizeParameters&,
+               int64_t rows, int64_t columns, const Elements& y);
 
 struct NormalizeBackwardParameters {
   const float *mean, *scale, *slope, *offset;
 };
 /// With g as above: dx = scale g + slope (x - mean) + offset, dresidual = g; one of them may be null.
-void normalize_backward(const float* dy, const float* x, const float* y, const NormalizeBackwardParameters&,
-                        int64_t rows, int64_t columns, float* dx, float* dresidual);
+void normalize_backward(const Elements& dy, const Elements& x, const Elements& y,
+                        const NormalizeBackwardParameters&, int64_t rows, int64_t columns, const Elements& dx,
+                        const Elements& dresidual);
 
 }  // namespace trainer::cpu

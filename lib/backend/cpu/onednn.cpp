@@ -20,18 +20,36 @@ const dnnl::stream& stream() {
   return s;
 }
 
-memory::desc plain(const memory::dims& dims) {
+bool has_bf16() {
+  static const bool has = [] {
+    const auto isa = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
+    const auto bf16 = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
+    return (isa & bf16) == bf16;
+  }();
+  return has;
+}
+
+bool native_in_onednn(DType t) { return t == DType::bf16 ? has_bf16() : t != DType::f16; }
+
+namespace {
+memory::data_type type_of(DType t) {
+  check(t == DType::f32 || t == DType::bf16, "oneDNN: no memory of {}", name_of(t));
+  return t == DType::bf16 ? memory::data_type::bf16 : memory::data_type::f32;
+}
+}  // namespace
+
+memory::desc plain(const memory::dims& dims, DType t) {
   memory::dims strides(dims.size(), 1);
   for (size_t i = dims.size(); i-- > 1;) strides[i - 1] = strides[i] * dims[i];
-  return strided(dims, strides);
+  return strided(dims, strides, t);
 }
 
-memory::desc strided(const memory::dims& dims, const memory::dims& strides) {
-  return {dims, memory::data_type::f32, strides};
+memory::desc strided(const memory::dims& dims, const memory::dims& strides, DType t) {
+  return {dims, type_of(t), strides};
 }
 
-memory::desc any_layout(const memory::dims& dims) {
-  return {dims, memory::data_type::f32, memory::format_tag::any};
+memory::desc any_layout(const memory::dims& dims, DType t) {
+  return {dims, type_of(t), memory::format_tag::any};
 }
 
 const dnnl::primitive_attr& user_scratchpad() {

@@ -18,11 +18,17 @@ const dnnl::engine& engine();
 /// Of the calling thread. Execution on the CPU is synchronous.
 const dnnl::stream& stream();
 
-/// f32 memory in row-major order, or with explicit strides in elements.
-dnnl::memory::desc plain(const dnnl::memory::dims& dims);
-dnnl::memory::desc strided(const dnnl::memory::dims& dims, const dnnl::memory::dims& strides);
-/// f32 memory whose layout the primitive may choose.
-dnnl::memory::desc any_layout(const dnnl::memory::dims& dims);
+/// bf16 convolutions and matrix products in hardware. Elsewhere f32 is faster.
+bool has_bf16();
+/// f32 always, bf16 with has_bf16(): see add_kernel().
+bool native_in_onednn(DType);
+
+/// Memory in row-major order, or with explicit strides in elements.
+dnnl::memory::desc plain(const dnnl::memory::dims& dims, DType = DType::f32);
+dnnl::memory::desc strided(const dnnl::memory::dims& dims, const dnnl::memory::dims& strides,
+                           DType = DType::f32);
+/// Memory whose layout the primitive may choose.
+dnnl::memory::desc any_layout(const dnnl::memory::dims& dims, DType = DType::f32);
 /// Scratchpads are ours.
 const dnnl::primitive_attr& user_scratchpad();
 

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
+#include "lib/backend/cpu/any_float.h"
 #include "lib/backend/cpu/floats.h"
 #include "lib/backend/cpu/parallel.h"
 
@@ -18,56 +20,77 @@ namespace {
 
 /// Largest of the pixels of a window [rows, columns] at x, which lie row_step and `channels` apart, and its
 /// position first + r position_step + c; the first of equals, but the last NaN.
-void max_window(const float* x, int64_t rows, int64_t columns, int64_t row_step, int64_t channels,
-                int32_t first, int32_t position_step, float* y, uint8_t* argmax) {
+template <class T>
+void max_window_of(const T* x, int64_t rows, int64_t columns, int64_t row_step, int64_t channels,
+                   int32_t first, int32_t position_step, T* y, uint8_t* argmax) {
   for_vectors(0, channels, [&](auto d, int64_t c) HWY_ATTR {
     const hn::RebindToSigned<decltype(d)> d_int;
     const hn::Rebind<uint8_t, decltype(d)> d_byte;
-    auto best = hn::LoadU(d, x + c);
+    auto best = load(d, x + c);
     auto where = hn::Set(d_int, first);
     for (int64_t r = 0; r < rows; ++r) {
       for (int64_t k = 0; k < columns; ++k) {
-        const auto v = hn::LoadU(d, x + r * row_step + k * channels + c);
+        const auto v = load(d, x + r * row_step + k * channels + c);
         const auto better = hn::Or(hn::Gt(v, best), hn::IsNaN(v));
         const auto position = first + static_cast<int32_t>(r) * position_step + static_cast<int32_t>(k);
         best = hn::IfThenElse(better, v, best);
         where = hn::IfThenElse(hn::RebindMask(d_int, better), hn::Set(d_int, position), where);
       }
     }
-    hn::StoreU(best, d, y + c);
+    store(best, d, y + c);
     hn::StoreU(hn::DemoteTo(d_byte, where), d_byte, argmax + c);
   });
 }
 
+void max_window(const Elements& x, int64_t rows, int64_t columns, int64_t row_step, int64_t channels,
+                int32_t first, int32_t position_step, const Elements& y, uint8_t* argmax) {
+  with_element(x.dtype, [&]<class T>(T) {
+    max_window_of(x.as<T>(), rows, columns, row_step, channels, first, position_step, y.as<T>(), argmax);
+  });
+}
+
 /// dx += dy where argmax == position.
-void scatter_max(const float* dy, const uint8_t* argmax, int32_t position, int64_t channels, float* dx) {
-  for_vectors(0, channels, [&](auto d, int64_t c) HWY_ATTR {
-    const hn::RebindToSigned<decltype(d)> d_int;
-    const hn::Rebind<uint8_t, decltype(d)> d_byte;
-    const auto where = hn::PromoteTo(d_int, hn::LoadU(d_byte, argmax + c));
-    const auto chosen = hn::RebindMask(d, hn::Eq(where, hn::Set(d_int, position)));
-    hn::StoreU(hn::Add(hn::LoadU(d, dx + c), hn::IfThenElseZero(chosen, hn::LoadU(d, dy + c))), d, dx + c);
+void scatter_max(const Elements& dy, const uint8_t* argmax, int32_t position, int64_t channels, float* dx) {
+  with_element(dy.dtype, [&]<class T>(T) HWY_ATTR {
+    for_vectors(0, channels, [&](auto d, int64_t c) HWY_ATTR {
+      const hn::RebindToSigned<decltype(d)> d_int;
+      const hn::Rebind<uint8_t, decltype(d)> d_byte;
+      const auto where = hn::PromoteTo(d_int, hn::LoadU(d_byte, argmax + c));
+      const auto chosen = hn::RebindMask(d, hn::Eq(where, hn::Set(d_int, position)));
+      const auto g = hn::IfThenElseZero(chosen, load(d, dy.as<T>() + c));
+      hn::StoreU(hn::Add(hn::LoadU(d, dx + c), g), d, dx + c);
+    });
   });
 }
 
 /// y = factor * sum of the pixels of a window; one vector of channels at a time, so that the sum stays in a
 /// register.
-void average_window(const float* x, int64_t rows, int64_t columns, int64_t row_step, int64_t channels,
-                    float factor, float* y) {
-  for_vectors(0, channels, [&](auto d, int64_t c) HWY_ATTR {
-    auto sum = hn::Zero(d);
-    for (int64_t r = 0; r < rows; ++r) {
-      for (int64_t k = 0; k < columns; ++k)
-        sum = hn::Add(sum, hn::LoadU(d, x + r * row_step + k * channels + c));
-    }
-    hn::StoreU(hn::Mul(sum, hn::Set(d, factor)), d, y + c);
+void average_window(const Elements& x, int64_t rows, int64_t columns, int64_t row_step, int64_t channels,
+                    float factor, const Elements& y) {
+  with_element(x.dtype, [&]<class T>(T) HWY_ATTR {
+    for_vectors(0, channels, [&](auto d, int64_t c) HWY_ATTR {
+      auto sum = hn::Zero(d);
+      for (int64_t r = 0; r < rows; ++r) {
+        for (int64_t k = 0; k < columns; ++k)
+          sum = hn::Add(sum, load(d, x.as<T>() + r * row_step + k * channels + c));
+      }
+      store(hn::Mul(sum, hn::Set(d, factor)), d, y.as<T>() + c);
+    });
   });
 }
 
 /// y += factor x.
-void add_scaled(const float* x, float factor, int64_t n, float* y) {
-  for_vectors(0, n, [&](auto d, int64_t i) HWY_ATTR {
-    hn::StoreU(hn::MulAdd(hn::LoadU(d, x + i), hn::Set(d, factor), hn::LoadU(d, y + i)), d, y + i);
+void add_scaled(const Elements& x, float factor, int64_t n, float* y) {
+  with_element(x.dtype, [&]<class T>(T) HWY_ATTR {
+    for_vectors(0, n, [&](auto d, int64_t i) HWY_ATTR {
+      hn::StoreU(hn::MulAdd(load(d, x.as<T>() + i), hn::Set(d, factor), hn::LoadU(d, y + i)), d, y + i);
+    });
+  });
+}
+
+void round(const float* x, int64_t n, const Elements& y) {
+  with_element(y.dtype, [&]<class T>(T) HWY_ATTR {
+    for_vectors(0, n, [&](auto d, int64_t i) HWY_ATTR { store(hn::LoadU(d, x + i), d, y.as<T>() + i); });
   });
 }
 
@@ -83,6 +106,7 @@ HWY_EXPORT(max_window);
 HWY_EXPORT(scatter_max);
 HWY_EXPORT(average_window);
 HWY_EXPORT(add_scaled);
+HWY_EXPORT(round);
 
 using ops::Pool2dArgs;
 
@@ -110,6 +134,30 @@ Reach windows_over(int64_t in, int64_t out_size, int64_t kernel, int64_t stride,
   return {first, std::min(last + 1, out_size)};
 }
 
+/// Where the gradient of a pixel is summed: in place, or in f32 beside a tensor of 16 bits.
+class PixelSum {
+ public:
+  PixelSum(const Elements& dx, int64_t channels)
+      : dx_(dx),
+        channels_(channels),
+        scratch_(dx.dtype == DType::f32 ? 0 : static_cast<size_t>(channels) * 4, Device{}) {}
+  float* begin(int64_t pixel) {
+    to_ = dx_.from(pixel * channels_);
+    sum_ = dx_.dtype == DType::f32 ? to_.as<float>() : reinterpret_cast<float*>(scratch_.data());
+    std::fill_n(sum_, channels_, 0.0F);
+    return sum_;
+  }
+  void end() {
+    if (dx_.dtype != DType::f32) HWY_DYNAMIC_DISPATCH(round)(sum_, channels_, to_);
+  }
+
+ private:
+  Elements dx_, to_{nullptr};
+  int64_t channels_;
+  Storage scratch_;
+  float* sum_ = nullptr;
+};
+
 /// Calls row(n, h) in parallel for the rows of a map [N, H, W, C]; `work` is the cost of an element of it.
 template <class Row>
 void over_rows(const Shape& s, int64_t work, const Row& row) {
@@ -120,8 +168,7 @@ void over_rows(const Shape& s, int64_t work, const Row& row) {
 }
 
 void max_pool2d(const Tensor& x, const Pool2dArgs& a, Tensor& y, Tensor& argmax) {
-  const float* px = floats(ops::MaxPool2d::name, x);
-  float* py = floats(ops::MaxPool2d::name, y);
+  const Elements px(ops::MaxPool2d::name, x), py(ops::MaxPool2d::name, y);
   auto* positions = argmax.data<uint8_t>();
   const int64_t height = x.size(1), width = x.size(2), channels = x.size(3);
   over_rows(y.shape(), a.kernel.h * a.kernel.w, [&](int64_t n, int64_t oh) {
@@ -130,32 +177,32 @@ void max_pool2d(const Tensor& x, const Pool2dArgs& a, Tensor& y, Tensor& argmax)
       const Extent w = window(ow, width, a.kernel.w, a.stride.w, a.padding.w);
       const int64_t out = ((n * y.size(1) + oh) * y.size(2) + ow) * channels;
       HWY_DYNAMIC_DISPATCH(max_window)
-      (px + ((n * height + h.begin) * width + w.begin) * channels, h.size(), w.size(), width * channels,
+      (px.from(((n * height + h.begin) * width + w.begin) * channels), h.size(), w.size(), width * channels,
        channels, static_cast<int32_t>(h.skipped * a.kernel.w + w.skipped), static_cast<int32_t>(a.kernel.w),
-       py + out, positions + out);
+       py.from(out), positions + out);
     }
   });
 }
 
 void max_pool2d_backward(const Tensor& dy, const Tensor& argmax, const Pool2dArgs& a, Tensor& dx) {
-  const float* g = floats(ops::MaxPool2dBackward::name, dy);
-  float* pdx = floats(ops::MaxPool2dBackward::name, dx);
+  const Elements g(ops::MaxPool2dBackward::name, dy), pdx(ops::MaxPool2dBackward::name, dx);
   const auto* positions = argmax.data<uint8_t>();
   const int64_t rows = dy.size(1), columns = dy.size(2), channels = dx.size(3);
   over_rows(dx.shape(), 1, [&](int64_t n, int64_t h) {
     const Reach oh = windows_over(h, rows, a.kernel.h, a.stride.h, a.padding.h);
+    PixelSum sum(pdx, channels);
     for (int64_t w = 0; w < dx.size(2); ++w) {
       const Reach ow = windows_over(w, columns, a.kernel.w, a.stride.w, a.padding.w);
-      float* pixel = pdx + ((n * dx.size(1) + h) * dx.size(2) + w) * channels;
-      std::fill_n(pixel, channels, 0.0F);
+      float* pixel = sum.begin((n * dx.size(1) + h) * dx.size(2) + w);
       for (int64_t i = oh.begin; i < oh.end; ++i) {
         for (int64_t j = ow.begin; j < ow.end; ++j) {
           const int64_t from = ((n * rows + i) * columns + j) * channels;
           const int64_t kh = h + a.padding.h - i * a.stride.h, kw = w + a.padding.w - j * a.stride.w;
           HWY_DYNAMIC_DISPATCH(scatter_max)
-          (g + from, positions + from, static_cast<int32_t>(kh * a.kernel.w + kw), channels, pixel);
+          (g.from(from), positions + from, static_cast<int32_t>(kh * a.kernel.w + kw), channels, pixel);
         }
       }
+      sum.end();
     }
   });
 }
@@ -167,80 +214,79 @@ float average_factor(const Pool2dArgs& a, const Extent& h, const Extent& w) {
 }
 
 void avg_pool2d(const Tensor& x, const Pool2dArgs& a, Tensor& y) {
-  const float* px = floats(ops::AvgPool2d::name, x);
-  float* py = floats(ops::AvgPool2d::name, y);
+  const Elements px(ops::AvgPool2d::name, x), py(ops::AvgPool2d::name, y);
   const int64_t height = x.size(1), width = x.size(2), channels = x.size(3);
   over_rows(y.shape(), a.kernel.h * a.kernel.w, [&](int64_t n, int64_t oh) {
     const Extent h = window(oh, height, a.kernel.h, a.stride.h, a.padding.h);
     for (int64_t ow = 0; ow < y.size(2); ++ow) {
       const Extent w = window(ow, width, a.kernel.w, a.stride.w, a.padding.w);
       HWY_DYNAMIC_DISPATCH(average_window)
-      (px + ((n * height + h.begin) * width + w.begin) * channels, h.size(), w.size(), width * channels,
-       channels, average_factor(a, h, w), py + ((n * y.size(1) + oh) * y.size(2) + ow) * channels);
+      (px.from(((n * height + h.begin) * width + w.begin) * channels), h.size(), w.size(), width * channels,
+       channels, average_factor(a, h, w), py.from(((n * y.size(1) + oh) * y.size(2) + ow) * channels));
     }
   });
 }
 
 void avg_pool2d_backward(const Tensor& dy, const Pool2dArgs& a, Tensor& dx) {
-  const float* g = floats(ops::AvgPool2dBackward::name, dy);
-  float* pdx = floats(ops::AvgPool2dBackward::name, dx);
+  const Elements g(ops::AvgPool2dBackward::name, dy), pdx(ops::AvgPool2dBackward::name, dx);
   const int64_t rows = dy.size(1), columns = dy.size(2), channels = dx.size(3);
   over_rows(dx.shape(), 1, [&](int64_t n, int64_t h) {
     const Reach oh = windows_over(h, rows, a.kernel.h, a.stride.h, a.padding.h);
+    PixelSum sum(pdx, channels);
     for (int64_t w = 0; w < dx.size(2); ++w) {
       const Reach ow = windows_over(w, columns, a.kernel.w, a.stride.w, a.padding.w);
-      float* pixel = pdx + ((n * dx.size(1) + h) * dx.size(2) + w) * channels;
-      std::fill_n(pixel, channels, 0.0F);
+      float* pixel = sum.begin((n * dx.size(1) + h) * dx.size(2) + w);
       for (int64_t i = oh.begin; i < oh.end; ++i) {
         const Extent wh = window(i, dx.size(1), a.kernel.h, a.stride.h, a.padding.h);
         for (int64_t j = ow.begin; j < ow.end; ++j) {
           const Extent ww = window(j, dx.size(2), a.kernel.w, a.stride.w, a.padding.w);
           HWY_DYNAMIC_DISPATCH(add_scaled)
-          (g + ((n * rows + i) * columns + j) * channels, average_factor(a, wh, ww), channels, pixel);
+          (g.from(((n * rows + i) * columns + j) * channels), average_factor(a, wh, ww), channels, pixel);
         }
       }
+      sum.end();
     }
   });
 }
 
 void global_avg_pool(const Tensor& x, Tensor& y) {
-  const float* px = floats(ops::GlobalAvgPool::name, x);
-  float* py = floats(ops::GlobalAvgPool::name, y);
+  const Elements px(ops::GlobalAvgPool::name, x), py(ops::GlobalAvgPool::name, y);
   const int64_t channels = y.size(1), positions = x.shape().drop_front().rows();
   const auto factor = static_cast<float>(1.0 / static_cast<double>(positions));
   parallel_for(y.size(0), chunks_of(elementwise_grain, std::max<int64_t>(positions * channels, 1)),
                [&](int64_t begin, int64_t end) {
                  for (int64_t n = begin; n < end; ++n) {
                    HWY_DYNAMIC_DISPATCH(average_window)
-                   (px + n * positions * channels, 1, positions, 0, channels, factor, py + n * channels);
+                   (px.from(n * positions * channels), 1, positions, channels * positions, channels, factor,
+                    py.from(n * channels));
                  }
                });
 }
 
 void global_avg_pool_backward(const Tensor& dy, Tensor& dx) {
-  const float* g = floats(ops::GlobalAvgPoolBackward::name, dy);
-  float* pdx = floats(ops::GlobalAvgPoolBackward::name, dx);
+  const Elements g(ops::GlobalAvgPoolBackward::name, dy), pdx(ops::GlobalAvgPoolBackward::name, dx);
   const int64_t channels = dy.size(1), positions = dx.shape().drop_front().rows();
   const auto factor = static_cast<float>(1.0 / static_cast<double>(positions));
   parallel_for(dy.size(0), chunks_of(elementwise_grain, std::max<int64_t>(positions * channels, 1)),
                [&](int64_t begin, int64_t end) {
                  for (int64_t n = begin; n < end; ++n) {
-                   float* first = pdx + n * positions * channels;
-                   std::transform(g + n * channels, g + (n + 1) * channels, first,
-                                  [=](float v) { return v * factor; });
-                   for (int64_t i = 1; i < positions; ++i) std::copy_n(first, channels, first + i * channels);
+                   const Elements first = pdx.from(n * positions * channels);
+                   HWY_DYNAMIC_DISPATCH(average_window)
+                   (g.from(n * channels), 1, 1, channels, channels, factor, first);
+                   const size_t bytes = static_cast<size_t>(channels) * size_of(first.dtype);
+                   for (int64_t i = 1; i < positions; ++i)
+                     std::memcpy(first.from(i * channels).data, first.data, bytes);
                  }
                });
 }
 
-constexpr auto cpu = Device::Kind::cpu;
 [[maybe_unused]] const bool added[] = {
-    Kernels<ops::MaxPool2d>::add(cpu, max_pool2d),
-    Kernels<ops::MaxPool2dBackward>::add(cpu, max_pool2d_backward),
-    Kernels<ops::AvgPool2d>::add(cpu, avg_pool2d),
-    Kernels<ops::AvgPool2dBackward>::add(cpu, avg_pool2d_backward),
-    Kernels<ops::GlobalAvgPool>::add(cpu, global_avg_pool),
-    Kernels<ops::GlobalAvgPoolBackward>::add(cpu, global_avg_pool_backward),
+    add_kernel<ops::MaxPool2d, max_pool2d, f32_and_bf16>(),
+    add_kernel<ops::MaxPool2dBackward, max_pool2d_backward, f32_and_bf16>(),
+    add_kernel<ops::AvgPool2d, avg_pool2d, f32_and_bf16>(),
+    add_kernel<ops::AvgPool2dBackward, avg_pool2d_backward, f32_and_bf16>(),
+    add_kernel<ops::GlobalAvgPool, global_avg_pool, f32_and_bf16>(),
+    add_kernel<ops::GlobalAvgPoolBackward, global_avg_pool_backward, f32_and_bf16>(),
 };
 
 }  // namespace
