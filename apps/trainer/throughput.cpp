@@ -104,6 +104,7 @@ int throughput(const config::Config& config, const train::Settings& settings, co
   }
 
   const auto model = train::build_model(config, s, spec.input, device);
+  nn::set_precision(*model, train::choose_precision(s, device));
   nn::Context context;
   nn::attach(*model, context);
   const NoGrad no_grad;

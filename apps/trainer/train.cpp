@@ -125,6 +125,7 @@ int evaluate(const config::Config& config, const Settings& settings, const Proce
   const auto model = train::build_model(config, s, dataset->spec().input, process.device,
                                         {.replace_classifier = resumed.empty()});
   train::begin_together(*model, comm);
+  nn::set_precision(*model, train::choose_precision(s, process.device));
   const auto loss = train::build_loss(config, s, dataset->spec());
   const auto loader = train::build_loader(dataset, s, data::Split::val, comm);
   nn::Context context;

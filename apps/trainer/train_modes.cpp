@@ -81,6 +81,12 @@ void announce(const train::Settings& s, const train::Training& t, const Process&
   log::info("{}: {} samples; effective batch {}, learning rate {:.4g}", s.data.dataset,
             with_commas(t.loader->dataset().size()), plan.effective_batch,
             train::scaled_rates(s.train, plan.effective_batch).base);
+  if (const nn::Precision& p = t.parameters->precision(); p.mixed()) {
+    log::info("mixed precision: {} (O{}){}", name_of(p.compute), static_cast<int>(p.level),
+              p.compute == DType::f16 && device.is_host()
+                  ? ", which is slow on a CPU: bf16 is the fast type there"
+                  : "");
+  }
   log::info("writing to {}", run);
 }
 

@@ -30,6 +30,7 @@ Settings::Settings(const config::Config& c)
       model(config::bind<ModelSettings>(c.group("MODEL"))),
       train(config::bind<TrainSettings>(c.group("TRAIN"))),
       data(config::bind<DataSettings>(c.root())),
+      amp(config::bind<AmpSettings>(c.root())),
       loader(config::bind<data::LoaderConfig>(c.group("DATA"))) {}
 
 Device choose_device(const std::string& key, int local_rank) {
@@ -40,6 +41,10 @@ Device choose_device(const std::string& key, int local_rank) {
   const int count = backend(device.kind).count();
   check(Exit::usage, device.index < count, "DEVICE {}: there are {} such devices", key, count);
   return device;
+}
+
+nn::Precision choose_precision(const Settings& s, Device device) {
+  return nn::parse_precision(s.amp.enable, s.amp.level, s.amp.dtype, device);
 }
 
 std::string run_path(const Settings& s) {
@@ -130,7 +135,7 @@ Training::Training(const config::Config& config, const Settings& s,
   model = build_model(config, s, spec.input, device);
   loss = build_loss(config, s, spec);
   parameters = std::make_unique<optim::Parameters>(
-      *model, optim::GroupRules{.weight_decay = s.train.weight_decay}, device);
+      *model, optim::GroupRules{.weight_decay = s.train.weight_decay}, device, choose_precision(s, device));
   optimizer = optim::optimizers().make(s.train.optimizer, config.group("TRAIN.OPTIMIZER"), *parameters);
   schedule = build_schedule(config, s, make_plan(recipe, *loader));
   if (s.train.sync_bn && comm.size() > 1) batch_sum = std::make_unique<CommBatchSum>(comm);

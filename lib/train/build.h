@@ -26,12 +26,15 @@ struct Settings {
   ModelSettings model;
   TrainSettings train;
   DataSettings data;
+  AmpSettings amp;
   data::LoaderConfig loader;
 };
 
 /// auto is CUDA where there is a device, else the CPU; auto and cuda take the device of this process' local
 /// rank. Throws Error(Exit::usage) if the device is not there.
 Device choose_device(const std::string& key, int local_rank = 0);
+
+nn::Precision choose_precision(const Settings&, Device);
 
 /// OUTPUT/MODEL.NAME/TAG.
 std::string run_path(const Settings&);

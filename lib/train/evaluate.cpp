@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "lib/base/board.h"
+#include "lib/ops/elementwise.h"
 #include "lib/train/trainer.h"
 
 namespace trainer::train {
@@ -11,7 +12,7 @@ namespace {
 
 Device model_device(nn::Model& model) {
   const auto parameters = nn::parameters(model);
-  return parameters.empty() ? Device{} : parameters.front().value->var.value().device();
+  return parameters.empty() ? Device{} : parameters.front().value->value().device();
 }
 
 /// Running statistics are those of rank 0, as in PyTorch's DistributedDataParallel: the ranks' own differ,
@@ -58,7 +59,7 @@ std::optional<Evaluation> evaluate(nn::Model& model, nn::Context& context, const
     if (batch.size() == 0) continue;
     const Tensor output = model(Var(batch.input.to(device))).value();
     mean_loss.add(loss.measure(output, batch.target.to(device)), batch.size());
-    const Tensor host = output.to(Device{});
+    const Tensor host = ops::cast(output, DType::f32).to(Device{});
     for (const auto& [name, metric] : metrics) metric->update(host, batch.target);
   }
   context.training = was_training;

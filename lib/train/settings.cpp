@@ -33,7 +33,7 @@ bool declared(std::string_view group) {
 }
 
 const bool all = declared<RunSettings>("") && declared<ModelSettings>("MODEL") &&
-                 declared<TrainSettings>("TRAIN") && declared<DataSettings>("");
+                 declared<TrainSettings>("TRAIN") && declared<DataSettings>("") && declared<AmpSettings>("");
 
 }  // namespace
 
@@ -91,6 +91,15 @@ void TrainSettings::fields(config::Fields& f) {
   f.group("OPTIMIZER", optimizer_name);
   Name schedule_name{schedule, "cosine, linear, step, multistep or constant, per optimizer step"};
   f.group("LR_SCHEDULER", schedule_name);
+}
+
+void AmpSettings::fields(config::Fields& f) {
+  f("AMP_ENABLE", enable, "mixed precision");
+  f.choice("AMP_OPT_LEVEL", level, {"", "O0", "O1", "O2", "O3"},
+           "Apex' levels: O0 is f32, O1 multiplies in 16 bits, O2 rounds all weights but norms', O3 trains "
+           "in 16 bits; "
+           "'' is O1");
+  f.choice("AMP.DTYPE", dtype, {"auto", "f32", "bf16", "f16"}, "auto: f16 on CUDA, f32 on the CPU");
 }
 
 void DataSettings::fields(config::Fields& f) {

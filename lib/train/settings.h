@@ -42,6 +42,13 @@ struct TrainSettings {
   void fields(config::Fields&);
 };
 
+/// Mixed precision (lib/nn/precision.h).
+struct AmpSettings {
+  bool enable = true;
+  std::string level = {}, dtype = "auto";
+  void fields(config::Fields&);
+};
+
 /// DATA and AUG: which data.
 struct DataSettings {
   std::string dataset = "imagenet";
