@@ -2,7 +2,9 @@
 // the kernels, which are ref's. So every number has to be that of ref, bit for bit.
 #include <iterator>
 #include <sstream>
+#include <thread>
 
+#include "lib/comm/local.h"
 #include "tests/catch.h"
 #include "tests/device/run.h"
 #include "tests/temp_folder.h"
@@ -96,5 +98,30 @@ TEST_CASE("a run goes on on a device, and on another one, from a checkpoint") {
     CHECK(rest.steps[1].loss == whole.steps[3].loss);
     CHECK((rest.model == whole.model));
     CHECK((rest.state == whole.state));
+  }
+}
+
+TEST_CASE("ranks on devices of their own train as ranks on ref, with SyncBN as well") {
+  load();
+  const TempFolder folder;
+  for (const std::string sync_bn : {"False", "True"}) {
+    CAPTURE(sync_bn);
+    const auto on = [&](const std::string& device) {
+      comm::LocalHub hub(2, 60);
+      std::vector<Result> results(2);
+      const auto rank_main = [&](int rank) {
+        const auto comm = hub.join(rank);
+        results[static_cast<size_t>(rank)] =
+            result_of({cnn + Words{"TRAIN.SYNC_BN", sync_bn, "DEVICE", device},
+                       folder / fmt::format("{}-{}-{}", device, sync_bn, rank)},
+                      *comm);
+      };
+      std::thread other(rank_main, 1);
+      rank_main(0);
+      other.join();
+      return results;
+    };
+    const auto got = on("cuda"), expected = on("ref");
+    for (size_t rank = 0; rank < 2; ++rank) require_same(got[rank], expected[rank]);
   }
 }
