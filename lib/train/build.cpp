@@ -34,12 +34,14 @@ Settings::Settings(const config::Config& c)
       loader(config::bind<data::LoaderConfig>(c.group("DATA"))) {}
 
 Device choose_device(const std::string& key, int local_rank) {
-  const bool cuda = has_backend(Device::Kind::cuda) && backend(Device::Kind::cuda).count() > 0;
-  Device device =
-      key == "auto" ? Device{cuda ? Device::Kind::cuda : Device::Kind::cpu, 0} : Device::parse(key);
-  if (device.kind == Device::Kind::cuda && (key == "auto" || key == "cuda")) device.index = local_rank;
+  constexpr auto cuda = Device::Kind::cuda;
+  const auto has_cuda = [] { return has_backend(cuda) && backend(cuda).count() > 0; };
+  if (key == "auto" && !has_cuda()) return {};
+  Device device = Device::parse(key == "auto" ? "cuda" : key);
+  if (key == "auto" || key == "cuda") device.index = local_rank;
   const int count = backend(device.kind).count();
-  check(Exit::usage, device.index < count, "DEVICE {}: there are {} such devices", key, count);
+  check(Exit::usage, device.index < count, "DEVICE {}: there is no {}, this machine has {} such device{}",
+        key, device.str(), count, count == 1 ? "" : "s");
   return device;
 }
 
