@@ -10,9 +10,9 @@
 //   };
 //
 // The same function serves twice. To declare: each call adds a key to the static tree, with the member's
-// value as the default (two components may declare one key if type and default agree). To bind: each call
-// reads the merged value into the member, checks range and choice, and marks the key as read. A constructor
-// takes the struct, never a Node.
+// value as the default (two components may declare one key if type and default agree; what they say of it is
+// joined). To bind: each call reads the merged value into the member, checks range and choice, and marks the
+// key as read. A constructor takes the struct, never a Node.
 #pragma once
 
 #include <initializer_list>

@@ -21,9 +21,7 @@ struct Enable {
 
 struct Dataset {
   std::string& value;
-  void fields(config::Fields& f) {
-    f("DATASET", value, "digits, tensors, synthetic, ...: one of the registered datasets");
-  }
+  void fields(config::Fields& f) { f("DATASET", value, "where samples come from: a registered dataset"); }
 };
 
 template <class T>
