@@ -28,14 +28,6 @@ data::Spec sample_spec(const config::Config& config, const train::Settings& s) {
   return {.input = {side, side, s.model.in_chans.value_or(3)}};
 }
 
-train::Metrics build_metrics(const config::Config& config, const data::Spec& spec) {
-  const std::vector<std::string> names = spec.is_classification() ? std::vector<std::string>{"acc1", "acc5"}
-                                                                  : std::vector<std::string>{"mse", "mae"};
-  train::Metrics all;
-  for (const std::string& name : names) all.emplace_back(name, metrics::metrics().make(name, config.root()));
-  return all;
-}
-
 std::map<std::string, std::string> derived_values(const train::Settings& s, const train::Plan& plan,
                                                   const Process& process) {
   const train::LearningRates rates = train::scaled_rates(s.train, plan.effective_batch);

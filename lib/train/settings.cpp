@@ -31,7 +31,8 @@ bool declared(std::string_view group) {
 }
 
 const bool all = declared<RunSettings>("") && declared<ModelSettings>("MODEL") &&
-                 declared<TrainSettings>("TRAIN") && declared<DataSettings>("");
+                 declared<TrainSettings>("TRAIN") && declared<TestSettings>("TEST") &&
+                 declared<DataSettings>("");
 
 }  // namespace
 
@@ -89,6 +90,12 @@ void TrainSettings::fields(config::Fields& f) {
   f.group("OPTIMIZER", optimizer_name);
   Name schedule_name{schedule, "cosine, linear, step, multistep or constant, per optimizer step"};
   f.group("LR_SCHEDULER", schedule_name);
+}
+
+void TestSettings::fields(config::Fields& f) {
+  f("METRICS", metrics,
+    "registered metrics, the first of which decides what is best; empty: acc1 and acc5 for class labels, mse "
+    "and mae for values");
 }
 
 void DataSettings::fields(config::Fields& f) {

@@ -60,6 +60,21 @@ TEST_CASE("NaN logits are never right") {
   CHECK_FALSE(right("acc1", {3, 1, nan}, 0));
 }
 
+TEST_CASE("rows of a metric have one length") {
+  Rows rows;
+  CHECK(rows.size() == 0);
+  rows.add(std::vector<float>{1, 2});
+  rows.add(std::vector<float>{3, 4});
+  CHECK(rows.size() == 2);
+  CHECK(rows[1][0] == 3);
+  CHECK_THROWS_AS(rows.add(std::vector<float>{1}), Error);
+  rows.assign({1, 2, 3, 4, 5, 6}, 2);
+  CHECK(rows[1].size() == 3);
+  CHECK_THROWS_AS(rows.assign({1, 2, 3}, 2), Error);
+  rows.assign({}, 0);
+  CHECK(rows.size() == 0);
+}
+
 TEST_CASE("ranks' sums add up to the whole set's") {
   const Tensor logits = matrix({1, 0, 0, 1, 1, 0, 0, 1, 1, 0}, 2), truth = labels({0, 0, 0, 1, 0});
   for (const std::string name : {"acc1", "acc5"}) {

@@ -23,7 +23,7 @@ struct Run {
   explicit Run(const fs::path& path, int64_t max_steps = 0)
       : directory(path), rig({.epochs = epochs, .max_steps = max_steps, .accumulation_steps = 2}, data(), 2) {
     Metrics metrics;
-    metrics.emplace_back("mse", metrics::metrics().make("mse", config::Config::defaults().root()));
+    metrics.emplace_back("mse", metrics::metrics().make("mse", config::Config::defaults().group("TEST")));
     rig.trainer->add(std::make_unique<EvaluateHook>(
         std::make_unique<data::Loader>(data(), data::Sampler({.size = 9, .batch_size = 4}),
                                        data::LoaderConfig{.batch_size = 4, .num_workers = 0}),
