@@ -17,12 +17,11 @@ std::string build_text() { return version_text().substr(0, version_text().find('
 }  // namespace
 
 data::Spec sample_spec(const config::Config& config, const train::Settings& s) {
-  if (data::datasets().has(s.data.dataset) &&
-      (s.data.dataset != "tensors" || !config.get<std::string>("DATA.DATA_PATH").empty())) {
+  const bool has_files = !config.get<std::string>("DATA.DATA_PATH").empty();
+  const bool needs_files = data::datasets().reads(s.data.dataset, "DATA_PATH");
+  if (data::datasets().has(s.data.dataset) && (has_files || !needs_files)) {
     // Without the number of classes: labels do not matter here.
-    return data::datasets()
-        .make(s.data.dataset, config.group("DATA"), data::Request{.channels = s.model.in_chans.value_or(0)})
-        ->spec();
+    return data::make_dataset(config.root(), {.channels = s.model.in_chans.value_or(0)})->spec();
   }
   const auto side = config.get<int64_t>("DATA.IMG_SIZE");
   return {.input = {side, side, s.model.in_chans.value_or(3)}};

@@ -130,6 +130,23 @@ void declare(std::string_view group, T defaults) {
   defaults.fields(declarer);
 }
 
+/// The keys of a T, below the group that it binds from.
+template <class T>
+std::vector<std::string> keys_of(T component) {
+  class List final : public Fields {
+   public:
+    std::vector<std::string> keys;
+
+   protected:
+    const Value* field(Declaration d) override {
+      keys.push_back(join_key(group(), d.key));
+      return nullptr;
+    }
+  } list;
+  component.fields(list);
+  return list.keys;
+}
+
 /// The merged values of a T's keys below `group`, checked. `into` provides what has no key; every key is
 /// written. Throws one Error(Exit::usage) that names each bad value with its key, where it was set, and what
 /// was expected.

@@ -195,6 +195,9 @@ Loader::Loader(std::shared_ptr<const Dataset> dataset, const Sampler& sampler, c
   check(sampler.config().size == state_->dataset->size(),
         "loader: the sampler is for {} samples, the dataset has {}", sampler.config().size,
         state_->dataset->size());
+  check(!state_->dataset->spec().varies() || state_->dataset->size() == 0,
+        "loader: samples of {} differ in size: a dataset of such images goes behind transforms",
+        state_->dataset->spec().input);
   try {
     for (int64_t i = 0; i < state_->workers; ++i)
       workers_.emplace_back([state = state_, i] { state->run(i); });

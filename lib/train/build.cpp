@@ -54,8 +54,7 @@ std::shared_ptr<const data::Dataset> build_dataset(const config::Config& config,
   const data::Request request{.split = split,
                               .num_classes = config.get<int64_t>("MODEL.NUM_CLASSES"),
                               .channels = s.model.in_chans.value_or(0)};
-  std::shared_ptr<const data::Dataset> dataset =
-      data::datasets().make(s.data.dataset, config.group("DATA"), request);
+  std::shared_ptr<const data::Dataset> dataset = data::make_dataset(config.root(), request);
   if (dataset->size() > 0 && s.model.in_chans && dataset->spec().input.rank() == 3) {
     check(Exit::usage, dataset->spec().input.back() == *s.model.in_chans,
           "MODEL.IN_CHANS is {}, but the data has {} channels", *s.model.in_chans,
