@@ -20,6 +20,16 @@ const bool declared = (config::declare("DATA", SourceConfig{}), true);
 
 std::string_view name_of(Split split) { return split == Split::train ? "train" : "val"; }
 
+void read_sample(const Dataset& dataset, int64_t index, const Rng& rng, const Sample& into) {
+  try {
+    dataset.read(index, rng, into);
+  } catch (const Error& error) {
+    throw Error(error.code(), fmt::format("{}: {}", dataset.name_of(index), error.what()));
+  } catch (const std::exception& error) {
+    throw Error(Exit::data, fmt::format("{}: {}", dataset.name_of(index), error.what()));
+  }
+}
+
 Registry<Dataset, const Request&>& datasets() {
   static Registry<Dataset, const Request&> registry("dataset", "DATA");
   return registry;

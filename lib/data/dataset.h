@@ -64,13 +64,16 @@ class Dataset {
   virtual int64_t size() const = 0;
   /// Writes sample `index` of [0, size()). Called by several threads at once. `rng`, which depends on the
   /// seed and the epoch only, is the transforms': what a dataset holds is the same every time. Throws
-  /// Error(Exit::data) with the cause; the caller adds name_of(index).
+  /// Error(Exit::data) with the cause; read_sample() adds name_of(index).
   virtual void read(int64_t index, const Rng& rng, const Sample& into) const = 0;
   /// What a message calls a sample: "data/train.safetensors: sample 17".
   virtual std::string name_of(int64_t index) const = 0;
   /// The dataset as it was before any transforms.
   virtual const Dataset& source() const { return *this; }
 };
+
+/// Dataset::read(), whose errors then begin with the sample's name.
+void read_sample(const Dataset&, int64_t index, const Rng&, const Sample& into);
 
 /// All datasets, by the name that DATA.DATASET takes.
 Registry<Dataset, const Request&>& datasets();

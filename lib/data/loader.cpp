@@ -136,13 +136,7 @@ void Loader::State::read(const Epoch& e, int64_t k, std::atomic<int64_t>* now, B
     } else {
       row.target = batch.target.span<float>().subspan(i * target_size, target_size);
     }
-    try {
-      dataset->read(index, e.rng, row);
-    } catch (const Error& error) {
-      throw Error(error.code(), fmt::format("{}: {}", dataset->name_of(index), error.what()));
-    } catch (const std::exception& error) {
-      throw Error(Exit::data, fmt::format("{}: {}", dataset->name_of(index), error.what()));
-    }
+    read_sample(*dataset, index, e.rng, row);
   }
 }
 

@@ -107,7 +107,7 @@ std::string fingerprint(const data::Dataset& transformed) {
     const int64_t index = i * dataset.size() / std::min(most, dataset.size());
     data::Sample sample{.input = input, .label = label, .image = &image};
     if (!spec.is_classification()) sample.target = target;
-    dataset.read(index, Rng(0), sample);
+    read_sample(dataset, index, Rng(0), sample);
     if (spec.varies()) {
       input.resize(static_cast<size_t>(image.shape().numel()));
       image.copy_to(input);

@@ -162,6 +162,28 @@ TEST_CASE("what changed since a checkpoint is judged key by key") {
   }
 }
 
+TEST_CASE("the fingerprint of data is that of what the dataset holds") {
+  const auto of = [](const std::string& transforms) {
+    config::Config config = config::Config::defaults();
+    config.merge_opts(std::vector<std::string>{"DATA.DATASET", "digits", "DATA.IMG_SIZE", "8",
+                                               "DATA.TRANSFORMS.TRAIN", transforms});
+    return fingerprint(*data::make_dataset(config.root(), {}));
+  };
+  CHECK(of("['resize']") == of("[]"));
+
+  class Broken final : public data::Dataset {
+   public:
+    const data::Spec& spec() const override { return spec_; }
+    int64_t size() const override { return 3; }
+    void read(int64_t, const Rng&, const data::Sample&) const override { fail(Exit::data, "is empty"); }
+    std::string name_of(int64_t i) const override { return fmt::format("image {}", i); }
+
+   private:
+    data::Spec spec_{.input = {0, 0, 3}};
+  };
+  CHECK_THROWS_WITH(fingerprint(Broken()), "image 0: is empty");
+}
+
 TEST_CASE("where a run begins") {
   const TempFolder folder;
   Settings s(config::Config::defaults());
