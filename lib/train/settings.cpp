@@ -86,9 +86,9 @@ void TrainSettings::fields(config::Fields& f) {
   f("AUTO_RESUME", auto_resume, "continue from the newest checkpoint of the run directory, if it has one");
   f("SYNC_BN", sync_bn, "batch norm over the batch of all processes (SyncBN) instead of each process' part");
   f("LOSS", loss, "auto: cross_entropy for class labels, mse for values; or a registered loss");
-  Name optimizer_name{optimizer, "adamw, sgd, ...: one of the registered optimizers"};
+  Name optimizer_name{optimizer, "a registered optimizer: adamw, sgd, ..."};
   f.group("OPTIMIZER", optimizer_name);
-  Name schedule_name{schedule, "cosine, linear, step, multistep or constant, per optimizer step"};
+  Name schedule_name{schedule, "a registered schedule: cosine, linear, ...; per optimizer step"};
   f.group("LR_SCHEDULER", schedule_name);
 }
 
