@@ -106,6 +106,7 @@ Parameters::Parameters(nn::Module& model, const GroupRules& rules, std::optional
   follow();
   received_.resize(trainable_.size());
   segments_.reserve(trainable_.size());
+  tensors_.reserve(trainable_.size());
 }
 
 /// A parameter's value goes to its place. Returns what forward passes see of it.
@@ -159,6 +160,16 @@ void Parameters::set_received(const std::vector<char>& by_any_rank) {
 }
 
 const std::vector<ops::Segment>& Parameters::segments() {
+  refresh();
+  return segments_;
+}
+
+const std::vector<ops::Segment>& Parameters::tensors() {
+  refresh();
+  return tensors_;
+}
+
+void Parameters::refresh() {
   bool changed = false;
   for (size_t i = 0; i < trainable_.size(); ++i) {
     const bool receives = this->receives(i);
@@ -168,11 +179,11 @@ const std::vector<ops::Segment>& Parameters::segments() {
     if (!receives) part(gradients_, trainable_[i]).zero();  // nobody writes there until it receives one again
   }
   if (changed) merge();
-  return segments_;
 }
 
 void Parameters::merge() {
   segments_.clear();
+  tensors_.clear();
   bool adjacent = false;  // the parameter before is the end of the last segment
   for (size_t i = 0; i < trainable_.size(); ++i) {
     const Span& span = trainable_[i];
@@ -180,8 +191,9 @@ void Parameters::merge() {
                        segments_.back().weight_decay == span.weight_decay;
     adjacent = received_[i];
     if (!adjacent) continue;
-    if (!joins) segments_.push_back({span.begin, span.begin, span.lr_factor, span.weight_decay});
-    segments_.back().end = span.begin + span.size;
+    tensors_.push_back({span.begin, span.begin + span.size, span.lr_factor, span.weight_decay});
+    if (!joins) segments_.push_back(tensors_.back());
+    segments_.back().end = tensors_.back().end;
   }
 }
 

@@ -95,6 +95,9 @@ class Parameters {
   /// set_received() where there are several ranks) and before gradients() is used: where a parameter stops
   /// receiving gradients, its span of gradients() is set to zero here.
   const std::vector<ops::Segment>& segments();
+  /// The same with a segment for each parameter, for updates that need norms of single tensors. A norm by row
+  /// (unit-wise) cuts these up: the first extent of every layout is the output's.
+  const std::vector<ops::Segment>& tensors();
   /// The parameter at this place of trainable() received a gradient in this process since zero_grad().
   bool has_gradient(size_t index) const;
   /// Where gradients are summed over processes: which parameters received one in any of them, by place in
@@ -107,6 +110,7 @@ class Parameters {
   Tensor move_into(const Tensor& values, const Tensor& rounded, const Span&);
   void round(Tensor& values, Tensor& rounded);
   bool receives(size_t index) const;
+  void refresh();
   void merge();
 
   std::vector<Span> trainable_, frozen_;
@@ -115,7 +119,7 @@ class Parameters {
   Tensor rounded_, frozen_rounded_;  // values of the precision's type; undefined without mixed precision
   std::vector<char> received_;       // by trainable parameter: has a gradient that segments_ covers
   std::vector<char> by_any_rank_;    // as set_received(); empty: this process alone counts
-  std::vector<ops::Segment> segments_;
+  std::vector<ops::Segment> segments_, tensors_;
 };
 
 }  // namespace trainer::optim

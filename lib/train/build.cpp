@@ -18,6 +18,8 @@ void check_type(const std::string& type) {
   fail(Exit::usage, "MODEL.TYPE: unknown type '{}' (known: auto, swin, swinv2, swin_mlp, swin_moe)", type);
 }
 
+using Names = std::vector<std::string>;
+
 std::string weights_path(const ModelSettings& s) {
   if (!s.pretrained.empty() || s.weights_dir.empty()) return s.pretrained;
   return (fs::path(s.weights_dir) / (s.name + ".safetensors")).string();
@@ -29,6 +31,7 @@ Settings::Settings(const config::Config& c)
     : run(config::bind<RunSettings>(c.root())),
       model(config::bind<ModelSettings>(c.group("MODEL"))),
       train(config::bind<TrainSettings>(c.group("TRAIN"))),
+      test(config::bind<TestSettings>(c.group("TEST"))),
       data(config::bind<DataSettings>(c.root())),
       amp(config::bind<AmpSettings>(c.root())),
       loader(config::bind<data::LoaderConfig>(c.group("DATA"))) {}
@@ -58,8 +61,7 @@ std::shared_ptr<const data::Dataset> build_dataset(const config::Config& config,
   const data::Request request{.split = split,
                               .num_classes = config.get<int64_t>("MODEL.NUM_CLASSES"),
                               .channels = s.model.in_chans.value_or(0)};
-  std::shared_ptr<const data::Dataset> dataset =
-      data::datasets().make(s.data.dataset, config.group("DATA"), request);
+  std::shared_ptr<const data::Dataset> dataset = data::make_dataset(config.root(), request);
   if (dataset->size() > 0 && s.model.in_chans && dataset->spec().input.rank() == 3) {
     check(Exit::usage, dataset->spec().input.back() == *s.model.in_chans,
           "MODEL.IN_CHANS is {}, but the data has {} channels", *s.model.in_chans,
@@ -100,6 +102,26 @@ std::unique_ptr<nn::Loss> build_loss(const config::Config& config, const Setting
   const std::string name =
       s.train.loss != "auto" ? s.train.loss : (spec.is_classification() ? "cross_entropy" : "mse");
   return nn::losses().make(name, config.group("MODEL"));
+}
+
+Metrics build_metrics(const config::Config& config, const Settings& s, const data::Spec& spec) {
+  std::vector<std::string> names = s.test.metrics;
+  if (names.empty()) names = spec.is_classification() ? Names{"acc1", "acc5"} : Names{"mse", "mae"};
+  std::vector<int64_t> none{0};  // samples
+  none.insert(none.end(), spec.target.begin(), spec.target.end());
+  const Tensor target = Tensor::empty(Shape(std::span<const int64_t>(none)), spec.target_dtype);
+  const Tensor output =
+      spec.is_classification() ? Tensor::empty({0, config.get<int64_t>("MODEL.NUM_CLASSES")}) : target;
+  Metrics all;
+  for (const std::string& name : names) {
+    all.emplace_back(name, metrics::metrics().make(name, config.group("TEST")));
+    try {
+      all.back().second->update(output, target);  // rather than after the first epoch
+    } catch (const Error& error) {
+      fail(Exit::usage, "TEST.METRICS: {} is not for such data: {}", name, error.what());
+    }
+  }
+  return all;
 }
 
 LearningRates scaled_rates(const TrainSettings& s, int64_t effective_batch) {

@@ -49,6 +49,12 @@ struct AmpSettings {
   void fields(config::Fields&);
 };
 
+/// TEST: how a model is judged.
+struct TestSettings {
+  std::vector<std::string> metrics;
+  void fields(config::Fields&);
+};
+
 /// DATA and AUG: which data.
 struct DataSettings {
   std::string dataset = "imagenet";

@@ -58,7 +58,7 @@ inline Result result_of(const Run& run, comm::Comm& comm) {
   const train::RunDirectory directory(run.directory);
   train::Metrics metrics;
   for (const std::string name : {"acc1", "acc5"})
-    metrics.emplace_back(name, metrics::metrics().make(name, config.root()));
+    metrics.emplace_back(name, metrics::metrics().make(name, config.group("TEST")));
   Result result;
   t.trainer->add(std::make_unique<Recorder>(result));
   t.trainer->add(std::make_unique<train::EvaluateHook>(loader(data::Split::val), std::move(metrics)));
