@@ -86,7 +86,8 @@ BatchNorm::BatchNorm(int64_t channels, const BatchNormOptions& o)
 Var BatchNorm::apply(const Var& x, const Var& residual, bool relu) {
   const ops::BatchNormArgs args{.eps = eps_, .relu = relu};
   const ops::Moments running{running_mean_.value, running_var_.value};
-  if (!training()) return autograd::batch_norm_eval(x, weight_.var, bias_.var, residual, args, running);
+  if (!training() || (weight_.frozen && bias_.frozen))
+    return autograd::batch_norm_eval(x, weight_.var, bias_.var, residual, args, running);
   autograd::SharedBatch whole{.sum = context().batch_sum, .count = static_cast<double>(x.shape().rows())};
   if (whole.sum != nullptr) {  // a sample has as many rows on every rank, where this one may have no sample
     whole.count = static_cast<double>(context().batch_size * x.shape().drop_front().rows());

@@ -56,7 +56,8 @@ struct BatchNormOptions {
 };
 
 /// Batch normalisation over the last axis (torch.nn.BatchNorm1d/2d): batch statistics while training, running
-/// ones otherwise. A residual addition and a ReLU that follow it are fused.
+/// ones otherwise, and where weight and bias are frozen (as timm.utils.freeze has it). A residual addition
+/// and a ReLU that follow it are fused.
 class BatchNorm final : public Module {
  public:
   explicit BatchNorm(int64_t channels, const BatchNormOptions& = {});

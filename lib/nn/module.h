@@ -29,7 +29,7 @@ enum class Layout {
   filter,  ///< convolution weights: [O, KH, KW, I] here, [O, I, KH, KW] in files
 };
 
-/// A trainable tensor, f32 (f64 in gradient checks).
+/// A tensor that training changes unless it is frozen, f32 (f64 in gradient checks).
 struct Parameter {
   Parameter() = default;
   Parameter(const Shape& shape, Init how, Layout in_files = Layout::plain)
@@ -37,6 +37,7 @@ struct Parameter {
   Var var;
   Init init;
   Layout layout = Layout::plain;
+  bool frozen = false;  ///< keeps its value: no gradient, no optimizer state
 };
 
 /// State that is saved with the model but not trained (running statistics).
