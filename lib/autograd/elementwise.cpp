@@ -16,6 +16,11 @@ Var add(const Var& a, const Var& b) {
   });
 }
 
+Var scale(const Var& x, double factor) {
+  return record(ops::scale(x.value(), factor), {&x},
+                [factor](Grads& g) { g.pass(0, ops::scale(g.dy(), factor)); });
+}
+
 Var dropout(const Var& x, const ops::DropoutArgs& args) {
   return record(ops::dropout(x.value(), args), {&x},
                 [args](Grads& g) { g.pass(0, ops::dropout(g.dy(), args)); });

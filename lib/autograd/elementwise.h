@@ -8,6 +8,7 @@ namespace trainer::autograd {
 
 Var relu(const Var& x);
 Var add(const Var& a, const Var& b);
+Var scale(const Var& x, double factor);
 Var dropout(const Var& x, const ops::DropoutArgs&);
 /// Same elements, other shape; shares storage both ways.
 Var view(const Var& x, const Shape&);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "lib/autograd/norm.h"
+#include "lib/nn/adapter.h"
 #include "lib/nn/module.h"
 #include "lib/ops/conv.h"
 
@@ -45,9 +46,17 @@ class Linear final : public Module {
   std::string description() const override;
   int64_t macs(const Shape& x, const Shape& y) const override;
 
+  int64_t in() const { return weight().size(1); }
+  int64_t out() const { return weight().size(0); }
+  const Tensor& weight() const { return weight_.var.value(); }  ///< [out, in]
+  /// From now on the adapter has its say in forward(), is visited under this layer's path, and is merged into
+  /// the weight where that leaves the program. A layer takes one.
+  void equip(std::unique_ptr<Adapter>);
+
  private:
   Parameter weight_;
   std::optional<Parameter> bias_;
+  std::unique_ptr<Adapter> adapter_;
 };
 
 struct BatchNormOptions {

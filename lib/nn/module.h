@@ -11,6 +11,7 @@
 //   };
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -38,6 +39,10 @@ struct Parameter {
   Init init;
   Layout layout = Layout::plain;
   bool frozen = false;  ///< keeps its value: no gradient, no optimizer state
+  /// Of an adapter: part of another parameter's `exported`, and in no weights file itself.
+  bool internal = false;
+  /// What weights files hold in place of the value, where that differs: the weight with its adapter merged.
+  std::function<Tensor(const Tensor& value)> exported = {};
 };
 
 /// State that is saved with the model but not trained (running statistics).

@@ -6,6 +6,7 @@
 #include "lib/base/log.h"
 #include "lib/base/text.h"
 #include "lib/checkpoint/locate.h"
+#include "lib/nn/adapter.h"
 #include "lib/optim/lr_scaling.h"
 
 namespace trainer::train {
@@ -51,7 +52,7 @@ void freeze(nn::Model& model, const std::vector<std::string>& patterns) {
     bool found = false;
     for (const auto& [name, p] : all) {
       const bool matches =
-          pattern == "backbone" ? !name.starts_with(head) : has_components(name, pattern);
+          pattern == "backbone" ? !p->internal && !name.starts_with(head) : has_components(name, pattern);
       p->frozen = p->frozen || matches;
       found = found || matches;
     }
@@ -130,6 +131,7 @@ std::unique_ptr<nn::Model> build_model(const config::Config& config, const Setti
 std::unique_ptr<nn::Model> build_trainable_model(const config::Config& config, const Settings& s,
                                                  const Shape& sample, Device device) {
   auto model = make_model(config, s, sample);
+  nn::equip(*model, config.group("MODEL"));
   freeze(*model, s.train.freeze);
   fill(*model, s, device, {.replace_classifier = true});
   return model;
