@@ -5,6 +5,7 @@
 
 #include "lib/config/pending.h"
 #include "lib/metrics/metric.h"
+#include "lib/nn/adapter.h"
 #include "lib/train/build.h"
 #include "tests/catch.h"
 
@@ -46,6 +47,7 @@ Names set_of(const std::vector<std::string>& names) { return {names.begin(), nam
 TEST_CASE("registries hold what the folders hold") {
   CHECK(set_of(nn::models().names()) == registered_below("models"));
   CHECK(set_of(nn::losses().names()) == registered_below("nn/losses"));
+  CHECK(set_of(nn::adapters().names()) == registered_below("nn/adapters"));
   CHECK(set_of(data::datasets().names()) == registered_below("data"));
   CHECK(set_of(metrics::metrics().names()) == registered_below("metrics"));
   Names optim = set_of(optim::optimizers().names());
@@ -53,8 +55,8 @@ TEST_CASE("registries hold what the folders hold") {
   CHECK(optim == registered_below("optim"));
 }
 
-TEST_CASE("every file of lib/models and lib/nn/losses registers something") {
-  for (const char* folder : {"lib/models", "lib/nn/losses"}) {
+TEST_CASE("every file of lib/models, lib/nn/losses and lib/nn/adapters registers something") {
+  for (const char* folder : {"lib/models", "lib/nn/losses", "lib/nn/adapters"}) {
     for (const fs::path& file : files(root / folder, ".cpp")) {
       INFO(file);
       CHECK_FALSE(registered_in(file).empty());
