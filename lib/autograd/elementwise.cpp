@@ -4,9 +4,9 @@
 
 namespace trainer::autograd {
 
-Var relu(const Var& x) {
-  const Tensor y = ops::relu(x.value());
-  return record(y, {&x}, [y](Grads& g) { ops::relu_backward(g.dy(), y, g[0]); });
+Var activate(const Var& x, ops::Activation activation) {
+  const Tensor y = ops::activate(x.value(), activation);
+  return record(y, {&x}, [y, activation](Grads& g) { ops::activate_backward(g.dy(), y, activation, g[0]); });
 }
 
 Var add(const Var& a, const Var& b) {

@@ -6,7 +6,8 @@
 
 namespace trainer::autograd {
 
-Var relu(const Var& x);
+Var activate(const Var& x, ops::Activation);
+inline Var relu(const Var& x) { return activate(x, ops::Activation::relu); }
 Var add(const Var& a, const Var& b);
 Var scale(const Var& x, double factor);
 Var dropout(const Var& x, const ops::DropoutArgs&);

@@ -27,7 +27,7 @@ Var batch_norm(const Var& x, const Var& gamma, const Var& beta, const Var& resid
                const ops::BatchNormArgs& args, const ops::Moments& moments,
                const std::optional<SharedBatch>& batch) {
   Tensor y = ops::batch_norm_apply(x.value(), moments, gamma.value(), beta.value(), residual.value(), args);
-  const Tensor mask = args.relu ? y : Tensor();
+  const Tensor mask = args.activation != ops::Activation::none ? y : Tensor();
   return record(y, {&x, &gamma, &beta, &residual},
                 [x = x.value(), mask, moments, gamma = gamma.value(), args, batch](Grads& g) {
                   Sums sums;

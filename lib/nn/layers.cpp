@@ -99,8 +99,8 @@ BatchNorm::BatchNorm(int64_t channels, const BatchNormOptions& o)
       eps_(o.eps),
       momentum_(o.momentum) {}
 
-Var BatchNorm::apply(const Var& x, const Var& residual, bool relu) {
-  const ops::BatchNormArgs args{.eps = eps_, .relu = relu};
+Var BatchNorm::apply(const Var& x, const Var& residual, ops::Activation activation) {
+  const ops::BatchNormArgs args{.eps = eps_, .activation = activation};
   const ops::Moments running{running_mean_.value, running_var_.value};
   if (!training() || (weight_.frozen && bias_.frozen))
     return autograd::batch_norm_eval(x, weight_.var, bias_.var, residual, args, running);

@@ -70,21 +70,20 @@ struct BatchNormOptions {
 class BatchNorm final : public Module {
  public:
   explicit BatchNorm(int64_t channels, const BatchNormOptions& = {});
-  Var forward(const Var& x) override { return apply(x, {}, false); }
-  Var relu(const Var& x) {
-    return observed(x, [&] { return apply(x, {}, true); });
+  Var forward(const Var& x) override { return apply(x, {}, ops::Activation::none); }
+  Var activate(const Var& x, ops::Activation activation) {
+    return observed(x, [&] { return apply(x, {}, activation); });
   }
-  Var add(const Var& x, const Var& residual) {
-    return observed(x, [&] { return apply(x, residual, false); });
+  Var relu(const Var& x) { return activate(x, ops::Activation::relu); }
+  Var add(const Var& x, const Var& residual, ops::Activation activation = ops::Activation::none) {
+    return observed(x, [&] { return apply(x, residual, activation); });
   }
-  Var add_relu(const Var& x, const Var& residual) {
-    return observed(x, [&] { return apply(x, residual, true); });
-  }
+  Var add_relu(const Var& x, const Var& residual) { return add(x, residual, ops::Activation::relu); }
   void visit(Visitor& v) override;
   std::string description() const override;
 
  private:
-  Var apply(const Var& x, const Var& residual, bool relu);
+  Var apply(const Var& x, const Var& residual, ops::Activation);
   Parameter weight_, bias_;
   Buffer running_mean_, running_var_, num_batches_tracked_;
   double eps_, momentum_;
