@@ -6,8 +6,10 @@
 
 namespace trainer::autograd {
 
-Var relu(const Var& x);
+Var activate(const Var& x, ops::Activation);
+inline Var relu(const Var& x) { return activate(x, ops::Activation::relu); }
 Var add(const Var& a, const Var& b);
+Var scale(const Var& x, double factor);
 Var dropout(const Var& x, const ops::DropoutArgs&);
 /// Same elements, other shape; shares storage both ways.
 Var view(const Var& x, const Shape&);

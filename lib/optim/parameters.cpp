@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "lib/base/text.h"
+
 namespace trainer::optim {
 namespace {
 
@@ -57,15 +59,6 @@ int64_t lay_out(std::vector<Span>& spans, int64_t unit) {
 
 }  // namespace
 
-bool has_components(std::string_view name, std::string_view pattern) {
-  if (pattern.empty()) return false;
-  for (size_t at = name.find(pattern); at != std::string_view::npos; at = name.find(pattern, at + 1)) {
-    const size_t end = at + pattern.size();
-    if ((at == 0 || name[at - 1] == '.') && (end == name.size() || name[end] == '.')) return true;
-  }
-  return false;
-}
-
 Parameters::Parameters(nn::Module& model, const GroupRules& rules, std::optional<Device> device) {
   std::vector<Span> spans = collect(model, rules);
   std::reverse(spans.begin(), spans.end());
@@ -73,8 +66,7 @@ Parameters::Parameters(nn::Module& model, const GroupRules& rules, std::optional
   const DType dtype = any.dtype();
   const Device place = device.value_or(any.device());
   for (Span& span : spans) {
-    const bool is_frozen = rules.frozen && rules.frozen(span.name);
-    (is_frozen ? frozen_ : trainable_).push_back(std::move(span));
+    (span.parameter->frozen ? frozen_ : trainable_).push_back(std::move(span));
   }
   const int64_t unit = alignment / static_cast<int64_t>(size_of(dtype));
   values_ = Tensor::zeros({lay_out(trainable_, unit)}, dtype, place);
@@ -99,9 +91,9 @@ Parameters::Parameters(nn::Module& model, const GroupRules& rules, std::optional
   tensors_.reserve(trainable_.size());
 }
 
-int64_t Parameters::count() const {
+int64_t Parameters::count(const std::vector<Span>& spans) {
   int64_t n = 0;
-  for (const Span& span : trainable_) n += span.size;
+  for (const Span& span : spans) n += span.size;
   return n;
 }
 

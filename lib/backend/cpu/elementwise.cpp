@@ -7,21 +7,26 @@
 #define HWY_TARGET_INCLUDE "lib/backend/cpu/elementwise.cpp"
 #include "lib/backend/cpu/simd.h"
 
+#include "lib/backend/cpu/activation-inl.h"
+
 HWY_BEFORE_NAMESPACE();
 namespace trainer::cpu::HWY_NAMESPACE {
 namespace {
 
-void relu(const float* x, float* y, int64_t begin, int64_t end) {
-  for_vectors(begin, end, [&](auto d, int64_t i) HWY_ATTR {
-    const auto v = hn::LoadU(d, x + i);
-    hn::StoreU(hn::IfThenZeroElse(hn::Le(v, hn::Zero(d)), v), d, y + i);  // NaN stays
+void activation(const float* x, ops::Activation activation, float* y, int64_t begin, int64_t end) {
+  ops::visit(activation, [&](auto a) HWY_ATTR {
+    for_vectors(begin, end, [&](auto d, int64_t i) HWY_ATTR {
+      hn::StoreU(activate<a()>(d, hn::LoadU(d, x + i)), d, y + i);
+    });
   });
 }
 
-void relu_backward(const float* dy, const float* y, float* dx, int64_t begin, int64_t end) {
-  for_vectors(begin, end, [&](auto d, int64_t i) HWY_ATTR {
-    const auto passed = hn::Gt(hn::LoadU(d, y + i), hn::Zero(d));
-    hn::StoreU(hn::IfThenElseZero(passed, hn::LoadU(d, dy + i)), d, dx + i);
+void activation_backward(const float* dy, const float* y, ops::Activation activation, float* dx,
+                         int64_t begin, int64_t end) {
+  ops::visit(activation, [&](auto a) HWY_ATTR {
+    for_vectors(begin, end, [&](auto d, int64_t i) HWY_ATTR {
+      hn::StoreU(activation_gradient<a()>(d, dy, y, i), d, dx + i);
+    });
   });
 }
 
@@ -45,24 +50,24 @@ HWY_AFTER_NAMESPACE();
 namespace trainer::cpu {
 namespace {
 
-HWY_EXPORT(relu);
-HWY_EXPORT(relu_backward);
+HWY_EXPORT(activation);
+HWY_EXPORT(activation_backward);
 HWY_EXPORT(add);
 HWY_EXPORT(scale);
 
-void relu_kernel(const Tensor& x, Tensor& y) {
-  const float* px = floats(ops::Relu::name, x);
-  float* py = floats(ops::Relu::name, y);
+void activate_kernel(const Tensor& x, ops::Activation a, Tensor& y) {
+  const float* px = floats(ops::Activate::name, x);
+  float* py = floats(ops::Activate::name, y);
   parallel_for(y.numel(), elementwise_grain, [=](int64_t begin, int64_t end) {
-    HWY_DYNAMIC_DISPATCH(relu)(px, py, begin, end);
+    HWY_DYNAMIC_DISPATCH(activation)(px, a, py, begin, end);
   });
 }
 
-void relu_backward_kernel(const Tensor& dy, const Tensor& y, Tensor& dx) {
-  const float *g = floats(ops::ReluBackward::name, dy), *py = floats(ops::ReluBackward::name, y);
-  float* pdx = floats(ops::ReluBackward::name, dx);
+void activate_backward_kernel(const Tensor& dy, const Tensor& y, ops::Activation a, Tensor& dx) {
+  const float *g = floats(ops::ActivateBackward::name, dy), *py = floats(ops::ActivateBackward::name, y);
+  float* pdx = floats(ops::ActivateBackward::name, dx);
   parallel_for(dx.numel(), elementwise_grain, [=](int64_t begin, int64_t end) {
-    HWY_DYNAMIC_DISPATCH(relu_backward)(g, py, pdx, begin, end);
+    HWY_DYNAMIC_DISPATCH(activation_backward)(g, py, a, pdx, begin, end);
   });
 }
 
@@ -92,8 +97,10 @@ void cast_kernel(const Tensor& x, Tensor& y) {
 
 constexpr auto cpu = Device::Kind::cpu;
 [[maybe_unused]] const bool added[] = {
-    Kernels<ops::Relu>::add(cpu, relu_kernel), Kernels<ops::ReluBackward>::add(cpu, relu_backward_kernel),
-    Kernels<ops::Add>::add(cpu, add_kernel),   Kernels<ops::Scale>::add(cpu, scale_kernel),
+    Kernels<ops::Activate>::add(cpu, activate_kernel),
+    Kernels<ops::ActivateBackward>::add(cpu, activate_backward_kernel),
+    Kernels<ops::Add>::add(cpu, add_kernel),
+    Kernels<ops::Scale>::add(cpu, scale_kernel),
     Kernels<ops::Cast>::add(cpu, cast_kernel),
 };
 

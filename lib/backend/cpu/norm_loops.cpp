@@ -6,6 +6,8 @@
 #define HWY_TARGET_INCLUDE "lib/backend/cpu/norm_loops.cpp"
 #include "lib/backend/cpu/simd.h"
 
+#include "lib/backend/cpu/activation-inl.h"
+
 HWY_BEFORE_NAMESPACE();
 namespace trainer::cpu::HWY_NAMESPACE {
 namespace {
@@ -59,18 +61,7 @@ void deviations(const float* x, const float* center, int64_t rows, int64_t colum
   });
 }
 
-/// dy where the ReLU passed; y is null if there is none.
-template <bool kRelu, class D>
-HWY_INLINE hn::Vec<D> gradient(D d, const float* dy, const float* y, int64_t i) {
-  const auto g = hn::LoadU(d, dy + i);
-  if constexpr (kRelu) {
-    return hn::IfThenElseZero(hn::Gt(hn::LoadU(d, y + i), hn::Zero(d)), g);
-  } else {
-    return g;
-  }
-}
-
-template <bool kRelu>
+template <ops::Activation kActivation>
 void gradient_sums_of(const float* dy, const float* x, const float* y, const float* mean, int64_t rows,
                       int64_t columns, float* sums, float* products) {
   std::fill_n(sums, columns, 0.0F);
@@ -78,7 +69,8 @@ void gradient_sums_of(const float* dy, const float* x, const float* y, const flo
   for_row_groups(rows, [&](int64_t r, auto group) HWY_ATTR {
     for_vectors(0, columns, [&](auto d, int64_t c) HWY_ATTR {
       const auto m = hn::LoadU(d, mean + c);
-      const auto term = [&](int64_t i) HWY_ATTR { return gradient<kRelu>(d, dy, y, i * columns + c); };
+      const auto term = [&](int64_t i)
+                            HWY_ATTR { return activation_gradient<kActivation>(d, dy, y, i * columns + c); };
       const auto product = [&](int64_t i) HWY_ATTR {
         return hn::Mul(term(i), hn::Sub(hn::LoadU(d, x + i * columns + c), m));
       };
@@ -88,13 +80,13 @@ void gradient_sums_of(const float* dy, const float* x, const float* y, const flo
   });
 }
 
-void gradient_sums(const float* dy, const float* x, const float* y, const float* mean, int64_t rows,
-                   int64_t columns, float* sums, float* products) {
-  const auto f = y != nullptr ? gradient_sums_of<true> : gradient_sums_of<false>;
-  f(dy, x, y, mean, rows, columns, sums, products);
+void gradient_sums(const float* dy, const float* x, const float* y, ops::Activation activation,
+                   const float* mean, int64_t rows, int64_t columns, float* sums, float* products) {
+  ops::visit(activation,
+             [&](auto a) HWY_ATTR { gradient_sums_of<a()>(dy, x, y, mean, rows, columns, sums, products); });
 }
 
-template <bool kResidual, bool kRelu>
+template <bool kResidual, ops::Activation kActivation>
 void normalize_of(const float* x, const float* residual, const NormalizeParameters& p, int64_t rows,
                   int64_t columns, float* y) {
   for (int64_t r = 0; r < rows; ++r, x += columns, y += columns) {
@@ -102,30 +94,28 @@ void normalize_of(const float* x, const float* residual, const NormalizeParamete
       const auto centered = hn::Sub(hn::LoadU(d, x + c), hn::LoadU(d, p.mean + c));
       auto v = hn::MulAdd(centered, hn::LoadU(d, p.scale + c), hn::LoadU(d, p.shift + c));
       if constexpr (kResidual) v = hn::Add(v, hn::LoadU(d, residual + c));
-      if constexpr (kRelu) v = hn::IfThenZeroElse(hn::Le(v, hn::Zero(d)), v);  // NaN stays
-      hn::StoreU(v, d, y + c);
+      hn::StoreU(activate<kActivation>(d, v), d, y + c);
     });
     if constexpr (kResidual) residual += columns;
   }
 }
 
-void normalize(const float* x, const float* residual, bool relu, const NormalizeParameters& p, int64_t rows,
-               int64_t columns, float* y) {
-  if (residual != nullptr) {
-    (relu ? normalize_of<true, true> : normalize_of<true, false>)(x, residual, p, rows, columns, y);
-  } else {
-    (relu ? normalize_of<false, true> : normalize_of<false, false>)(x, residual, p, rows, columns, y);
-  }
+void normalize(const float* x, const float* residual, ops::Activation activation,
+               const NormalizeParameters& p, int64_t rows, int64_t columns, float* y) {
+  ops::visit(activation, [&](auto a) HWY_ATTR {
+    const auto f = residual != nullptr ? normalize_of<true, a()> : normalize_of<false, a()>;
+    f(x, residual, p, rows, columns, y);
+  });
 }
 
-template <bool kRelu, bool kInput, bool kResidual>
+template <ops::Activation kActivation, bool kInput, bool kResidual>
 void normalize_backward_of(const float* dy, const float* x, const float* y,
                            const NormalizeBackwardParameters& p, int64_t rows, int64_t columns, float* dx,
                            float* dresidual) {
   for (int64_t r = 0; r < rows; ++r) {
     for_vectors(0, columns, [&](auto d, int64_t c) HWY_ATTR {
       const int64_t i = r * columns + c;
-      const auto g = gradient<kRelu>(d, dy, y, i);
+      const auto g = activation_gradient<kActivation>(d, dy, y, i);
       if constexpr (kResidual) hn::StoreU(g, d, dresidual + i);
       if constexpr (kInput) {
         const auto centered = hn::Sub(hn::LoadU(d, x + i), hn::LoadU(d, p.mean + c));
@@ -136,17 +126,15 @@ void normalize_backward_of(const float* dy, const float* x, const float* y,
   }
 }
 
-void normalize_backward(const float* dy, const float* x, const float* y, const NormalizeBackwardParameters& p,
-                        int64_t rows, int64_t columns, float* dx, float* dresidual) {
-  const auto run = [&](auto f) { f(dy, x, y, p, rows, columns, dx, dresidual); };
-  const bool relu = y != nullptr;
-  if (dx == nullptr) {
-    run(relu ? normalize_backward_of<true, false, true> : normalize_backward_of<false, false, true>);
-  } else if (dresidual != nullptr) {
-    run(relu ? normalize_backward_of<true, true, true> : normalize_backward_of<false, true, true>);
-  } else {
-    run(relu ? normalize_backward_of<true, true, false> : normalize_backward_of<false, true, false>);
-  }
+void normalize_backward(const float* dy, const float* x, const float* y, ops::Activation activation,
+                        const NormalizeBackwardParameters& p, int64_t rows, int64_t columns, float* dx,
+                        float* dresidual) {
+  ops::visit(activation, [&](auto a) HWY_ATTR {
+    const auto f = dx == nullptr          ? normalize_backward_of<a(), false, true>
+                   : dresidual != nullptr ? normalize_backward_of<a(), true, true>
+                                          : normalize_backward_of<a(), true, false>;
+    f(dy, x, y, p, rows, columns, dx, dresidual);
+  });
 }
 
 }  // namespace
@@ -169,17 +157,18 @@ void deviations(const float* x, const float* center, int64_t rows, int64_t colum
                 float* squares) {
   HWY_DYNAMIC_DISPATCH(deviations)(x, center, rows, columns, sums, squares);
 }
-void gradient_sums(const float* dy, const float* x, const float* y, const float* mean, int64_t rows,
-                   int64_t columns, float* sums, float* products) {
-  HWY_DYNAMIC_DISPATCH(gradient_sums)(dy, x, y, mean, rows, columns, sums, products);
+void gradient_sums(const float* dy, const float* x, const float* y, ops::Activation activation,
+                   const float* mean, int64_t rows, int64_t columns, float* sums, float* products) {
+  HWY_DYNAMIC_DISPATCH(gradient_sums)(dy, x, y, activation, mean, rows, columns, sums, products);
 }
-void normalize(const float* x, const float* residual, bool relu, const NormalizeParameters& p, int64_t rows,
-               int64_t columns, float* y) {
-  HWY_DYNAMIC_DISPATCH(normalize)(x, residual, relu, p, rows, columns, y);
+void normalize(const float* x, const float* residual, ops::Activation activation,
+               const NormalizeParameters& p, int64_t rows, int64_t columns, float* y) {
+  HWY_DYNAMIC_DISPATCH(normalize)(x, residual, activation, p, rows, columns, y);
 }
-void normalize_backward(const float* dy, const float* x, const float* y, const NormalizeBackwardParameters& p,
-                        int64_t rows, int64_t columns, float* dx, float* dresidual) {
-  HWY_DYNAMIC_DISPATCH(normalize_backward)(dy, x, y, p, rows, columns, dx, dresidual);
+void normalize_backward(const float* dy, const float* x, const float* y, ops::Activation activation,
+                        const NormalizeBackwardParameters& p, int64_t rows, int64_t columns, float* dx,
+                        float* dresidual) {
+  HWY_DYNAMIC_DISPATCH(normalize_backward)(dy, x, y, activation, p, rows, columns, dx, dresidual);
 }
 
 }  // namespace trainer::cpu

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "lib/ops/activation.h"
+
 namespace trainer::cpu {
 
 /// sums [columns] = sum over rows of x.
@@ -13,23 +15,25 @@ void sum_rows(const float* x, int64_t rows, int64_t columns, float* sums);
 void deviations(const float* x, const float* center, int64_t rows, int64_t columns, float* sums,
                 float* squares);
 
-/// With g = dy where y > 0, or dy if y is null: sums = sum of g, products = sum of g (x - mean), by column.
-void gradient_sums(const float* dy, const float* x, const float* y, const float* mean, int64_t rows,
-                   int64_t columns, float* sums, float* products);
+/// With g = dy times the slope where the activation's value is y: sums = sum of g, products = sum of g (x -
+/// mean), by column. y is not read where there is no activation.
+void gradient_sums(const float* dy, const float* x, const float* y, ops::Activation, const float* mean,
+                   int64_t rows, int64_t columns, float* sums, float* products);
 
 /// By column.
 struct NormalizeParameters {
   const float *mean, *scale, *shift;
 };
 /// y = act((x - mean) scale + shift [+ residual]); residual may be null.
-void normalize(const float* x, const float* residual, bool relu, const NormalizeParameters&, int64_t rows,
-               int64_t columns, float* y);
+void normalize(const float* x, const float* residual, ops::Activation, const NormalizeParameters&,
+               int64_t rows, int64_t columns, float* y);
 
 struct NormalizeBackwardParameters {
   const float *mean, *scale, *slope, *offset;
 };
 /// With g as above: dx = scale g + slope (x - mean) + offset, dresidual = g; one of them may be null.
-void normalize_backward(const float* dy, const float* x, const float* y, const NormalizeBackwardParameters&,
-                        int64_t rows, int64_t columns, float* dx, float* dresidual);
+void normalize_backward(const float* dy, const float* x, const float* y, ops::Activation,
+                        const NormalizeBackwardParameters&, int64_t rows, int64_t columns, float* dx,
+                        float* dresidual);
 
 }  // namespace trainer::cpu
