@@ -5,4 +5,9 @@
 #include <catch2/catch.hpp>
 #endif
 
-int main(int argc, char** argv) { return Catch::Session().run(argc, argv); }
+#include <csignal>
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);  // as trainer does: a peer that is gone is an error of a write
+  return Catch::Session().run(argc, argv);
+}

@@ -40,8 +40,8 @@ int dry_run(const config::Config& config, const train::Settings& s, const Proces
                c.output.with(0, batch).str(), with_commas(c.parameters),
                c.macs > 0 ? human_count(static_cast<double>(c.macs)) : "");
   }
-  fmt::print("\n{}: {} parameters, {} multiply-accumulates a sample\n", s.model.name,
-             with_commas(t.parameters->count()), human_count(static_cast<double>(macs)));
+  fmt::print("\n{}: {}, {} multiply-accumulates a sample\n", s.model.name, count_text(*t.parameters),
+             human_count(static_cast<double>(macs)));
 
   std::map<std::pair<double, double>, Group> groups;
   for (const auto& span : t.parameters->trainable()) {

@@ -64,8 +64,8 @@ void announce(const train::Settings& s, const train::Training& t, const Process&
   const train::Plan& plan = t.trainer->plan();
   const Device device = process.device;
   const int ranks = process.world.size;
-  log::info("{}: {} parameters, {} on {}{}{}", s.model.name, with_commas(t.parameters->count()),
-            s.train.optimizer, ranks == 1 ? "" : fmt::format("{} processes, each on ", ranks), device.str(),
+  log::info("{}: {}, {} on {}{}{}", s.model.name, count_text(*t.parameters), s.train.optimizer,
+            ranks == 1 ? "" : fmt::format("{} processes, each on ", ranks), device.str(),
             device.kind == Device::Kind::cpu
                 ? fmt::format(" ({} thread{})", cpu::threads(), cpu::threads() == 1 ? "" : "s")
                 : "");
@@ -79,6 +79,12 @@ void announce(const train::Settings& s, const train::Training& t, const Process&
                   : "");
   }
   log::info("writing to {}", run);
+}
+
+std::string count_text(const optim::Parameters& p) {
+  std::string text = with_commas(p.count() + p.frozen_count()) + " parameters";
+  if (p.frozen_count() > 0) text += fmt::format(", {} of them trained", with_commas(p.count()));
+  return text;
 }
 
 std::string summary(const train::Trainer& trainer) {

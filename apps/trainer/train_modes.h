@@ -32,6 +32,9 @@ train::Origin origin_of(const config::Config&, const train::Training&, Device);
 /// The first lines of a run: model, parameters, effective batch, learning rate, device.
 void announce(const train::Settings&, const train::Training&, const Process&, const std::string& run);
 
+/// "11,181,642 parameters", and how many of them are trained if not all.
+std::string count_text(const optim::Parameters&);
+
 /// The last line of a run.
 std::string summary(const train::Trainer&);
 

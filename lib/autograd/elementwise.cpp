@@ -4,9 +4,9 @@
 
 namespace trainer::autograd {
 
-Var relu(const Var& x) {
-  const Tensor y = ops::relu(x.value());
-  return record(y, {&x}, [y](Grads& g) { ops::relu_backward(g.dy(), y, g[0]); });
+Var activate(const Var& x, ops::Activation activation) {
+  const Tensor y = ops::activate(x.value(), activation);
+  return record(y, {&x}, [y, activation](Grads& g) { ops::activate_backward(g.dy(), y, activation, g[0]); });
 }
 
 Var add(const Var& a, const Var& b) {
@@ -22,6 +22,11 @@ Var cast(const Var& x, DType to) {
   const DType from = x.value().dtype();
   if (from == to) return x;
   return record(ops::cast(x.value(), to), {&x}, [from](Grads& g) { g.pass(0, ops::cast(g.dy(), from)); });
+}
+
+Var scale(const Var& x, double factor) {
+  return record(ops::scale(x.value(), factor), {&x},
+                [factor](Grads& g) { g.pass(0, ops::scale(g.dy(), factor)); });
 }
 
 Var dropout(const Var& x, const ops::DropoutArgs& args) {

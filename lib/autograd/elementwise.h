@@ -6,11 +6,13 @@
 
 namespace trainer::autograd {
 
-Var relu(const Var& x);
+Var activate(const Var& x, ops::Activation);
+inline Var relu(const Var& x) { return activate(x, ops::Activation::relu); }
 /// Of two types the wider one results.
 Var add(const Var& a, const Var& b);
 /// x itself if it has this type already.
 Var cast(const Var& x, DType);
+Var scale(const Var& x, double factor);
 Var dropout(const Var& x, const ops::DropoutArgs&);
 /// Same elements, other shape; shares storage both ways.
 Var view(const Var& x, const Shape&);

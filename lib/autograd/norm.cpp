@@ -27,16 +27,19 @@ Var batch_norm(const Var& x, const Var& gamma, const Var& beta, const Var& resid
                const ops::BatchNormArgs& args, const ops::Moments& moments,
                const std::optional<SharedBatch>& batch) {
   Tensor y = ops::batch_norm_apply(x.value(), moments, gamma.value(), beta.value(), residual.value(), args);
-  const Tensor mask = args.relu ? y : Tensor();
+  const Tensor mask = args.activation != ops::Activation::none ? y : Tensor();
   return record(y, {&x, &gamma, &beta, &residual},
                 [x = x.value(), mask, moments, gamma = gamma.value(), args, batch](Grads& g) {
-                  // The sums are the gradients of gamma and beta, and dx needs them even where those are
-                  // frozen.
-                  Tensor& dgamma = g.or_scratch(kGamma, gamma);
-                  Tensor& dbeta = g.or_scratch(kBeta, gamma);
-                  ops::batch_norm_backward_reduce(g.dy(), x, mask, moments, args, dgamma, dbeta);
-                  if (!g.wants(kX) && !g.wants(kResidual)) return;
-                  const Sums sums = batch ? over_all_processes(dgamma, dbeta, batch->sum) : Sums();
+                  Sums sums;
+                  // The sums are the gradients of gamma and beta. Where those are frozen, dx needs them
+                  // still, unless the moments are constants.
+                  if (batch || g.wants(kGamma) || g.wants(kBeta)) {
+                    Tensor& dgamma = g.or_scratch(kGamma, gamma);
+                    Tensor& dbeta = g.or_scratch(kBeta, gamma);
+                    ops::batch_norm_backward_reduce(g.dy(), x, mask, moments, args, dgamma, dbeta);
+                    if (!g.wants(kX) && !g.wants(kResidual)) return;
+                    if (batch) sums = over_all_processes(dgamma, dbeta, batch->sum);
+                  }
                   ops::batch_norm_backward_apply(g.dy(), x, mask, moments, gamma, sums.dy_xhat, sums.dy,
                                                  batch ? batch->count : 0, args, g[kX], g[kResidual]);
                 });

@@ -78,6 +78,15 @@ bool glob_match(std::string_view pattern, std::string_view text) {
   return pattern.find_first_not_of('*', p) == pattern.npos;
 }
 
+bool has_components(std::string_view name, std::string_view pattern) {
+  if (pattern.empty()) return false;
+  for (size_t at = name.find(pattern); at != std::string_view::npos; at = name.find(pattern, at + 1)) {
+    const size_t end = at + pattern.size();
+    if ((at == 0 || name[at - 1] == '.') && (end == name.size() || name[end] == '.')) return true;
+  }
+  return false;
+}
+
 std::string printable(std::string_view text, size_t most) {
   const bool cut = text.size() > most;
   if (cut) {

@@ -22,6 +22,9 @@ std::string did_you_mean(std::string_view word, std::span<const std::string> kno
 /// stands for itself.
 bool glob_match(std::string_view pattern, std::string_view text);
 
+/// `pattern` is a run of whole dotted components of `name`: "b.c" is one of "a.b.c.d", "c" is none of "a.bc".
+bool has_components(std::string_view name, std::string_view pattern);
+
 /// Text from a file as a message may show it: control characters become '?', and what is longer than `most`
 /// bytes is cut.
 std::string printable(std::string_view text, size_t most = 160);

@@ -31,6 +31,34 @@ std::vector<Item> model_items(nn::Module& model) {
   return items;
 }
 
+std::vector<Item> plain_items(nn::Module& model) {
+  std::vector<Item> items;
+  for (const auto& [name, p] : nn::parameters(model)) {
+    if (!p->internal) items.push_back({name, p->var.value(), p->layout});
+  }
+  for (const auto& [name, b] : nn::buffers(model)) items.push_back({name, b->value});
+  return items;
+}
+
+std::vector<Item> exported_items(nn::Module& model) {
+  std::vector<Item> items = plain_items(model);
+  size_t i = 0;
+  for (const auto& [name, p] : nn::parameters(model)) {
+    if (p->internal) continue;
+    if (p->exported) items[i].value = p->exported(p->var.value());
+    ++i;
+  }
+  return items;
+}
+
+std::vector<Item> unmerged_items(nn::Module& model) {
+  std::vector<Item> items;
+  for (const auto& [name, p] : nn::parameters(model)) {
+    if (p->internal || p->exported) items.push_back({"model." + name, p->var.value(), p->layout});
+  }
+  return items;
+}
+
 std::vector<Item> arena_items(std::string_view name, const optim::Parameters& parameters,
                               const Tensor& arena) {
   std::vector<Item> items;

@@ -28,8 +28,16 @@ struct Item {
   void assign(const Tensor& from_file);
 };
 
-/// Parameters, then buffers, by timm's names: "layer1.0.conv1.weight".
+/// What a model computes with: parameters, then buffers, by timm's names: "layer1.0.conv1.weight".
 std::vector<Item> model_items(nn::Module&);
+
+/// The same without adapters: where a file of weights is read to.
+std::vector<Item> plain_items(nn::Module&);
+/// What a file of weights is written from: plain_items() with the adapters merged. A merged weight is a copy.
+std::vector<Item> exported_items(nn::Module&);
+/// What exported_items() loses and going on needs: adapters, and the weights that they are merged into, as
+/// "model.layers.0.lora_A.weight".
+std::vector<Item> unmerged_items(nn::Module&);
 
 /// An arena of the parameters' layout as one item per trainable parameter: "exp_avg.layer1.0.conv1.weight". A
 /// tied weight goes by its first name.

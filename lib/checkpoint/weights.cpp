@@ -43,7 +43,7 @@ Comparison compare(nn::Module& model, const io::SafetensorsFile& file, const std
   std::map<std::string, Shape> in_file;
   for (const auto& t : file.tensors()) in_file.emplace(t.name.substr(prefix.size()), t.shape);
   Comparison result;
-  for (const Item& item : model_items(model)) {
+  for (const Item& item : plain_items(model)) {
     const auto found = in_file.find(item.name);
     const Shape shape = item.file_shape();
     if (found == in_file.end()) {
@@ -70,13 +70,13 @@ Comparison compare(nn::Module& model, const io::SafetensorsFile& file, const std
 
 StateDict state_dict(nn::Module& model) {
   StateDict dict;
-  for (const Item& item : model_items(model)) dict.emplace_back(item.name, item.to_file());
+  for (const Item& item : exported_items(model)) dict.emplace_back(item.name, item.to_file());
   return dict;
 }
 
 void save_weights(nn::Module& model, const fs::path& path) {
   AtomicFile file(path, Exit::weights);
-  write_items(model_items(model), path, [&](std::span<const std::byte> bytes) { file.write(bytes); });
+  write_items(exported_items(model), path, [&](std::span<const std::byte> bytes) { file.write(bytes); });
   file.commit();
 }
 

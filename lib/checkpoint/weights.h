@@ -12,10 +12,11 @@ namespace trainer::checkpoint {
 
 using StateDict = std::vector<std::pair<std::string, Tensor>>;
 
-/// Parameters and buffers of a model on the host, in the layout of files.
+/// Parameters and buffers of a model on the host, in the layout of files; adapters are merged.
 StateDict state_dict(nn::Module& model);
 
-/// Writes model.safetensors; equal weights give equal bytes.
+/// Writes model.safetensors, which fits the plain model (adapters are merged); equal weights give equal
+/// bytes.
 void save_weights(nn::Module& model, const fs::path& file);
 
 struct LoadOptions {
@@ -24,10 +25,10 @@ struct LoadOptions {
   bool replace_classifier = false;
 };
 
-/// Reads a safetensors file into the model. Prefixes that wrappers add ("model.", "module.", "state_dict.")
-/// are dropped when all names carry one. Missing, unexpected and misshapen tensors are reported together in
-/// one Error(Exit::weights); then nothing has been loaded. Floating dtypes convert; batch norm's
-/// num_batches_tracked may be missing.
+/// Reads a safetensors file into the model, whose adapters stay as they are. Prefixes that wrappers add
+/// ("model.", "module.", "state_dict.") are dropped when all names carry one. Missing, unexpected and
+/// misshapen tensors are reported together in one Error(Exit::weights); then nothing has been loaded.
+/// Floating dtypes convert; batch norm's num_batches_tracked may be missing.
 void load_weights(nn::Model& model, const fs::path& file, const LoadOptions& = {});
 
 /// What load_weights would report: one line per tensor that does not fit, none if all do.

@@ -89,15 +89,12 @@ class Stage final : public Module {
 
 class ResNet final : public Model {
  public:
-  struct Config : ModelConfig {
+  struct Config : ResidualModelConfig {
     std::array<int, 4> depths{};
     bool bottleneck = false;
-    double drop_path_rate = 0.1;
     std::string stem = "default";
     void fields(config::Fields& f) {
-      ModelConfig::fields(f);
-      f("DROP_PATH_RATE", drop_path_rate,
-        "stochastic depth: the last block's rate; earlier blocks less, linearly", {.min = 0, .max = 0.999});
+      ResidualModelConfig::fields(f);
       f.choice("STEM", stem, {"default", "small"}, "small: a 3x3 stem without pooling, for 32-pixel images");
     }
   };

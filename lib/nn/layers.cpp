@@ -67,11 +67,25 @@ Linear::Linear(int64_t in, int64_t out, const LinearOptions& o)
 }
 
 Var Linear::forward(const Var& x) {
-  return autograd::linear(autograd::cast(x, weight_.var.value().dtype()), weight_.var,
-                          bias_ ? bias_->var : Var());
+  const Var in = autograd::cast(x, weight_.var.value().dtype());
+  const Var y = autograd::linear(in, weight_.var, bias_ ? bias_->var : Var());
+  return adapter_ ? adapter_->adapt(in, y) : y;
 }
 
-void Linear::visit(Visitor& v) { v("weight", weight_), v("bias", bias_); }
+void Linear::visit(Visitor& v) {
+  v("weight", weight_), v("bias", bias_);
+  if (adapter_) adapter_->visit(v);
+}
+
+void Linear::equip(std::unique_ptr<Adapter> adapter) {
+  check(adapter_ == nullptr, "{} has an adapter already", description());
+  adapter_ = std::move(adapter);
+  struct Mark final : Visitor {
+    void parameter(const std::string&, Parameter& p) override { p.internal = true; }
+  } mark;
+  adapter_->visit(mark);
+  weight_.exported = [a = adapter_.get()](const Tensor& w) { return a->merged(w); };
+}
 
 std::string Linear::description() const {
   return fmt::format("Linear({}, {})", weight_.var.shape()[1], weight_.var.shape()[0]);
@@ -88,10 +102,11 @@ BatchNorm::BatchNorm(int64_t channels, const BatchNormOptions& o)
       eps_(o.eps),
       momentum_(o.momentum) {}
 
-Var BatchNorm::apply(const Var& x, const Var& residual, bool relu) {
-  const ops::BatchNormArgs args{.eps = eps_, .relu = relu};
+Var BatchNorm::apply(const Var& x, const Var& residual, ops::Activation activation) {
+  const ops::BatchNormArgs args{.eps = eps_, .activation = activation};
   const ops::Moments running{running_mean_.value, running_var_.value};
-  if (!training()) return autograd::batch_norm_eval(x, weight_.var, bias_.var, residual, args, running);
+  if (!training() || (weight_.frozen && bias_.frozen))
+    return autograd::batch_norm_eval(x, weight_.var, bias_.var, residual, args, running);
   autograd::SharedBatch whole{.sum = context().batch_sum, .count = static_cast<double>(x.shape().rows())};
   if (whole.sum != nullptr) {  // a sample has as many rows on every rank, where this one may have no sample
     whole.count = static_cast<double>(context().batch_size * x.shape().drop_front().rows());

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "lib/autograd/norm.h"
+#include "lib/nn/adapter.h"
 #include "lib/nn/module.h"
 #include "lib/ops/conv.h"
 
@@ -45,9 +46,17 @@ class Linear final : public Module {
   std::string description() const override;
   int64_t macs(const Shape& x, const Shape& y) const override;
 
+  int64_t in() const { return weight().size(1); }
+  int64_t out() const { return weight().size(0); }
+  const Tensor& weight() const { return weight_.var.value(); }  ///< [out, in]
+  /// From now on the adapter has its say in forward(), is visited under this layer's path, and is merged into
+  /// the weight where that leaves the program. A layer takes one.
+  void equip(std::unique_ptr<Adapter>);
+
  private:
   Parameter weight_;
   std::optional<Parameter> bias_;
+  std::unique_ptr<Adapter> adapter_;
 };
 
 struct BatchNormOptions {
@@ -56,25 +65,25 @@ struct BatchNormOptions {
 };
 
 /// Batch normalisation over the last axis (torch.nn.BatchNorm1d/2d): batch statistics while training, running
-/// ones otherwise. A residual addition and a ReLU that follow it are fused.
+/// ones otherwise, and where weight and bias are frozen (as timm.utils.freeze has it). A residual addition
+/// and a ReLU that follow it are fused.
 class BatchNorm final : public Module {
  public:
   explicit BatchNorm(int64_t channels, const BatchNormOptions& = {});
-  Var forward(const Var& x) override { return apply(x, {}, false); }
-  Var relu(const Var& x) {
-    return observed(x, [&] { return apply(x, {}, true); });
+  Var forward(const Var& x) override { return apply(x, {}, ops::Activation::none); }
+  Var activate(const Var& x, ops::Activation activation) {
+    return observed(x, [&] { return apply(x, {}, activation); });
   }
-  Var add(const Var& x, const Var& residual) {
-    return observed(x, [&] { return apply(x, residual, false); });
+  Var relu(const Var& x) { return activate(x, ops::Activation::relu); }
+  Var add(const Var& x, const Var& residual, ops::Activation activation = ops::Activation::none) {
+    return observed(x, [&] { return apply(x, residual, activation); });
   }
-  Var add_relu(const Var& x, const Var& residual) {
-    return observed(x, [&] { return apply(x, residual, true); });
-  }
+  Var add_relu(const Var& x, const Var& residual) { return add(x, residual, ops::Activation::relu); }
   void visit(Visitor& v) override;
   std::string description() const override;
 
  private:
-  Var apply(const Var& x, const Var& residual, bool relu);
+  Var apply(const Var& x, const Var& residual, ops::Activation);
   Parameter weight_, bias_;
   Buffer running_mean_, running_var_, num_batches_tracked_;
   double eps_, momentum_;

@@ -29,6 +29,17 @@ struct ModelConfig {
   }
 };
 
+/// The same for families with residual branches.
+struct ResidualModelConfig : ModelConfig {
+  double drop_path_rate = 0.1;
+
+  void fields(config::Fields& f) {
+    ModelConfig::fields(f);
+    f("DROP_PATH_RATE", drop_path_rate,
+      "stochastic depth: the last block's rate; earlier blocks less, linearly", {.min = 0, .max = 0.999});
+  }
+};
+
 /// Families register each of their names here: lib/models/<family>.cpp. The argument is the shape of one
 /// sample, [H, W, C] or [D].
 Registry<Model, const Shape&>& models();

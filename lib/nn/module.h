@@ -11,6 +11,7 @@
 //   };
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -36,7 +37,7 @@ enum class Role : uint8_t {
   other,
 };
 
-/// A trainable tensor, f32 (f64 in gradient checks).
+/// A tensor that training changes unless it is frozen, f32 (f64 in gradient checks).
 struct Parameter {
   Parameter() = default;
   Parameter(const Shape& shape, Init how, Layout in_files = Layout::plain, Role its_role = Role::other)
@@ -50,6 +51,11 @@ struct Parameter {
   Init init = {};
   Layout layout = Layout::plain;
   Role role = Role::other;
+  bool frozen = false;  ///< keeps its value: no gradient, no optimizer state
+  /// Of an adapter: part of another parameter's `exported`, and in no weights file itself.
+  bool internal = false;
+  /// What weights files hold in place of the value, where that differs: the weight with its adapter merged.
+  std::function<Tensor(const Tensor& value)> exported = {};
 };
 
 /// State that is saved with the model but not trained (running statistics).

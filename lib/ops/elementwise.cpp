@@ -9,18 +9,18 @@ Tensor empty_like(const Tensor& x) { return Tensor::empty(x.shape(), x.dtype(), 
 
 }  // namespace
 
-Tensor relu(const Tensor& x) {
-  expect_floating(Relu::name, "input", x);
+Tensor activate(const Tensor& x, Activation activation) {
+  expect_floating(Activate::name, "input", x);
   Tensor y = empty_like(x);
-  Kernels<Relu>::on(x.device())(x, y);
+  Kernels<Activate>::on(x.device())(x, activation, y);
   return y;
 }
 
-void relu_backward(const Tensor& dy, const Tensor& y, Tensor& dx) {
-  expect_floating(ReluBackward::name, "y", y);
-  expect_like(ReluBackward::name, "dy", dy, y);
-  expect_like(ReluBackward::name, "dx", dx, y);
-  Kernels<ReluBackward>::on(y.device())(dy, y, dx);
+void activate_backward(const Tensor& dy, const Tensor& y, Activation activation, Tensor& dx) {
+  expect_floating(ActivateBackward::name, "y", y);
+  expect_like(ActivateBackward::name, "dy", dy, y);
+  expect_like(ActivateBackward::name, "dx", dx, y);
+  Kernels<ActivateBackward>::on(y.device())(dy, y, activation, dx);
 }
 
 Tensor add(const Tensor& a, const Tensor& b) {

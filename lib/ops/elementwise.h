@@ -2,17 +2,18 @@
 // cast.
 #pragma once
 
+#include "lib/ops/activation.h"
 #include "lib/tensor/kernels.h"
 
 namespace trainer::ops {
 
-struct Relu {
-  static constexpr std::string_view name = "relu";
-  using Fn = void(const Tensor& x, Tensor& y);
+struct Activate {
+  static constexpr std::string_view name = "activate";
+  using Fn = void(const Tensor& x, Activation, Tensor& y);
 };
-struct ReluBackward {
-  static constexpr std::string_view name = "relu_backward";
-  using Fn = void(const Tensor& dy, const Tensor& y, Tensor& dx);
+struct ActivateBackward {
+  static constexpr std::string_view name = "activate_backward";
+  using Fn = void(const Tensor& dy, const Tensor& y, Activation, Tensor& dx);
 };
 struct Add {
   static constexpr std::string_view name = "add";
@@ -43,10 +44,9 @@ struct Dropout {
   using Fn = void(const Tensor& x, const DropoutArgs&, Tensor& y);
 };
 
-/// NaN stays NaN.
-Tensor relu(const Tensor& x);
-/// dx = dy where y > 0, else 0.
-void relu_backward(const Tensor& dy, const Tensor& y, Tensor& dx);
+Tensor activate(const Tensor& x, Activation);
+/// dx = dy times the activation's slope, which its value y tells.
+void activate_backward(const Tensor& dy, const Tensor& y, Activation, Tensor& dx);
 /// One of them may be f32 and the other 16 bits wide: the sum is f32.
 Tensor add(const Tensor& a, const Tensor& b);
 /// a += b.

@@ -25,7 +25,7 @@ void expect_backward(std::string_view op, const Tensor& dy, const Tensor& x, con
                      const Moments& m, const BatchNormArgs& args) {
   expect_input(op, x);
   expect_like(op, "dy", dy, x);
-  if (args.relu) expect_like(op, "y", y, x);
+  if (args.activation != Activation::none) expect_like(op, "y", y, x);
   expect_moments(op, m, x);
 }
 

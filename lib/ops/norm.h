@@ -1,21 +1,21 @@
-// Batch normalisation (Ioffe and Szegedy, 2015) over the last axis, with optional residual addition and ReLU
-// fused in.
+// Batch normalisation (Ioffe and Szegedy, 2015) over the last axis, with optional residual addition and an
+// activation fused in.
 //
-//   y = act(gamma (x - mean) rstd + beta [+ residual]),   rstd = 1 / sqrt(var + eps),   act = ReLU or
-//   identity
+//   y = act(gamma (x - mean) rstd + beta [+ residual]),   rstd = 1 / sqrt(var + eps)
 //
 // It is four kernels instead of two: the statistics need a pass of their own anyway, evaluation is the second
 // kernel with the running statistics, and a batch that is spread over processes (SyncBN) puts an all-reduce
 // between the passes.
 #pragma once
 
+#include "lib/ops/activation.h"
 #include "lib/tensor/kernels.h"
 
 namespace trainer::ops {
 
 struct BatchNormArgs {
   double eps = 1e-5;
-  bool relu = false;
+  Activation activation = Activation::none;
 };
 
 struct BatchNormStatistics {
@@ -68,8 +68,8 @@ Moments batch_norm_moments(const Tensor& sums, double count, DType);
 Tensor batch_norm_apply(const Tensor& x, const Moments&, const Tensor& gamma, const Tensor& beta,
                         const Tensor& residual, const BatchNormArgs&);
 
-/// With g = dy where the ReLU passed (y > 0) and 0 elsewhere: dgamma = sum g xhat, dbeta = sum g. `y` is only
-/// read if args.relu.
+/// With g = dy times the activation's slope: dgamma = sum g xhat, dbeta = sum g. `y` is only read if there is
+/// an activation.
 void batch_norm_backward_reduce(const Tensor& dy, const Tensor& x, const Tensor& y, const Moments&,
                                 const BatchNormArgs&, Tensor& dgamma, Tensor& dbeta);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "lib/base/text.h"
 #include "lib/ops/elementwise.h"
 
 namespace trainer::optim {
@@ -59,15 +60,6 @@ int64_t lay_out(std::vector<Span>& spans, int64_t unit) {
 
 }  // namespace
 
-bool has_components(std::string_view name, std::string_view pattern) {
-  if (pattern.empty()) return false;
-  for (size_t at = name.find(pattern); at != std::string_view::npos; at = name.find(pattern, at + 1)) {
-    const size_t end = at + pattern.size();
-    if ((at == 0 || name[at - 1] == '.') && (end == name.size() || name[end] == '.')) return true;
-  }
-  return false;
-}
-
 Parameters::Parameters(nn::Module& model, const GroupRules& rules, std::optional<Device> device,
                        const nn::Precision& precision)
     : precision_(precision) {
@@ -77,8 +69,7 @@ Parameters::Parameters(nn::Module& model, const GroupRules& rules, std::optional
   const DType dtype = any.dtype();
   const Device place = device.value_or(any.device());
   for (Span& span : spans) {
-    const bool is_frozen = rules.frozen && rules.frozen(span.name);
-    (is_frozen ? frozen_ : trainable_).push_back(std::move(span));
+    (span.parameter->frozen ? frozen_ : trainable_).push_back(std::move(span));
   }
   check(!precision.mixed() || dtype == DType::f32, "mixed precision trains f32 parameters, these are {}",
         name_of(dtype));
@@ -129,9 +120,9 @@ void Parameters::follow() {
   if (precision_.mixed()) round(values_, rounded_);
 }
 
-int64_t Parameters::count() const {
+int64_t Parameters::count(const std::vector<Span>& spans) {
   int64_t n = 0;
-  for (const Span& span : trainable_) n += span.size;
+  for (const Span& span : spans) n += span.size;
   return n;
 }
 

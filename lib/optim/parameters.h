@@ -30,17 +30,12 @@ namespace trainer::optim {
 struct GroupRules {
   double weight_decay = 0;  ///< TRAIN.WEIGHT_DECAY; biases and parameters of rank 0 or 1 are never decayed
                             ///< (as in timm and Swin)
-  /// Further parameters without decay: whole components of a name, as "absolute_pos_embed", "cpb_mlp" or
+  /// Further parameters without decay, by patterns (has_components), as "absolute_pos_embed", "cpb_mlp" or
   /// "head.weight".
   std::vector<std::string> no_decay = {};
-  /// Parameters that are not trained; none if empty.
-  std::function<bool(std::string_view name)> frozen = {};
   /// A parameter's learning rate relative to the others' (layer-wise decay); 1 if empty.
   std::function<double(std::string_view name)> lr_factor = {};
 };
-
-/// `pattern` is a run of whole dotted components of `name`: "b.c" is one of "a.b.c.d", "c" is none of "a.bc".
-bool has_components(std::string_view name, std::string_view pattern);
 
 /// A parameter's place.
 struct Span {
@@ -65,10 +60,11 @@ class Parameters {
 
   /// In the order of the arena.
   const std::vector<Span>& trainable() const { return trainable_; }
-  /// In an arena of their own, without gradients.
+  /// Those that are nn::Parameter::frozen: in an arena of their own, without gradients.
   const std::vector<Span>& frozen() const { return frozen_; }
-  /// Elements that are trained, without the gaps.
-  int64_t count() const;
+  /// Elements without the gaps: those that are trained, and those that are not.
+  int64_t count() const { return count(trainable_); }
+  int64_t frozen_count() const { return count(frozen_); }
 
   const Tensor& values() const { return values_; }
   Tensor& values() { return values_; }
@@ -109,6 +105,7 @@ class Parameters {
  private:
   Tensor move_into(const Tensor& values, const Tensor& rounded, const Span&);
   void round(Tensor& values, Tensor& rounded);
+  static int64_t count(const std::vector<Span>&);
   bool receives(size_t index) const;
   void refresh();
   void merge();

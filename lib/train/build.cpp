@@ -1,7 +1,12 @@
 #include "lib/train/build.h"
 
+#include <algorithm>
+#include <set>
+
 #include "lib/base/log.h"
+#include "lib/base/text.h"
 #include "lib/checkpoint/locate.h"
+#include "lib/nn/adapter.h"
 #include "lib/optim/lr_scaling.h"
 
 namespace trainer::train {
@@ -23,6 +28,48 @@ using Names = std::vector<std::string>;
 std::string weights_path(const ModelSettings& s) {
   if (!s.pretrained.empty() || s.weights_dir.empty()) return s.pretrained;
   return (fs::path(s.weights_dir) / (s.name + ".safetensors")).string();
+}
+
+std::unique_ptr<nn::Model> make_model(const config::Config& config, const Settings& s, const Shape& sample) {
+  check_type(s.model.type);
+  return nn::models().make(s.model.name, config.group("MODEL"), sample);
+}
+
+/// The weights that a run begins with, on its device.
+void fill(nn::Model& model, const Settings& s, Device device, const checkpoint::LoadOptions& options) {
+  nn::initialize(model, static_cast<uint64_t>(s.run.seed));
+  if (const std::string named = weights_path(s.model); !named.empty()) {
+    const fs::path weights = checkpoint::find_weights(named);
+    checkpoint::load_weights(model, weights, options);
+    log::info("weights of {}", weights.string());
+  }
+  nn::move_to(model, device);
+}
+
+/// TRAIN.FREEZE.
+void freeze(nn::Model& model, const std::vector<std::string>& patterns) {
+  const std::string head = model.classifier() + ".";
+  const auto all = nn::parameters(model);
+  for (const std::string& pattern : patterns) {
+    bool found = false;
+    for (const auto& [name, p] : all) {
+      const bool matches =
+          pattern == "backbone" ? !p->internal && !name.starts_with(head) : has_components(name, pattern);
+      p->frozen = p->frozen || matches;
+      found = found || matches;
+    }
+    if (found) continue;
+    std::set<std::string> known{"backbone"};
+    for (const auto& [name, p] : all) {
+      for (size_t at = name.find('.'); at != name.npos; at = name.find('.', at + 1))
+        known.insert(name.substr(0, at));
+    }
+    const std::vector<std::string> words(known.begin(), known.end());
+    fail(Exit::usage, "TRAIN.FREEZE: no parameter of the model is named '{}'{}", pattern,
+         did_you_mean(pattern, words));
+  }
+  check(Exit::usage, std::ranges::any_of(all, [](const auto& p) { return !p.value->frozen; }),
+        "TRAIN.FREEZE leaves nothing to train");
 }
 
 }  // namespace
@@ -85,15 +132,17 @@ std::unique_ptr<data::Loader> build_loader(std::shared_ptr<const data::Dataset> 
 
 std::unique_ptr<nn::Model> build_model(const config::Config& config, const Settings& s, const Shape& sample,
                                        Device device, const checkpoint::LoadOptions& options) {
-  check_type(s.model.type);
-  auto model = nn::models().make(s.model.name, config.group("MODEL"), sample);
-  nn::initialize(*model, static_cast<uint64_t>(s.run.seed));
-  if (const std::string named = weights_path(s.model); !named.empty()) {
-    const fs::path weights = checkpoint::find_weights(named);
-    checkpoint::load_weights(*model, weights, options);
-    log::info("weights of {}", weights.string());
-  }
-  nn::move_to(*model, device);
+  auto model = make_model(config, s, sample);
+  fill(*model, s, device, options);
+  return model;
+}
+
+std::unique_ptr<nn::Model> build_trainable_model(const config::Config& config, const Settings& s,
+                                                 const Shape& sample, Device device) {
+  auto model = make_model(config, s, sample);
+  nn::equip(*model, config.group("MODEL"));
+  freeze(*model, s.train.freeze);
+  fill(*model, s, device, {.replace_classifier = true});
   return model;
 }
 
@@ -156,7 +205,7 @@ Training::Training(const config::Config& config, const Settings& s,
   check(Exit::usage, !s.data.augment,
         "AUG.ENABLE true: random augmentation is known but not implemented yet; AUG.ENABLE false trains "
         "without it");
-  model = build_model(config, s, spec.input, device);
+  model = build_trainable_model(config, s, spec.input, device);
   loss = build_loss(config, s, spec);
   parameters = std::make_unique<optim::Parameters>(
       *model, optim::GroupRules{.weight_decay = s.train.weight_decay}, device, choose_precision(s, device));

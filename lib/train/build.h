@@ -51,6 +51,10 @@ std::unique_ptr<data::Loader> build_loader(std::shared_ptr<const data::Dataset>,
 std::unique_ptr<nn::Model> build_model(const config::Config&, const Settings&, const Shape& sample, Device,
                                        const checkpoint::LoadOptions& = {.replace_classifier = true});
 
+/// The same for training: with adapters (MODEL.LORA, ...), and frozen where TRAIN.FREEZE says so.
+std::unique_ptr<nn::Model> build_trainable_model(const config::Config&, const Settings&, const Shape& sample,
+                                                 Device);
+
 /// TRAIN.LOSS; auto follows the data.
 std::unique_ptr<nn::Loss> build_loss(const config::Config&, const Settings&, const data::Spec&);
 

@@ -52,6 +52,7 @@ constexpr Rule rules[] = {
     {"TRAIN.SYNC_BN", Effect::course},
     {"TRAIN.OPTIMIZER.NAME", Effect::refused},
     {"TRAIN.ACCUMULATION_STEPS", Effect::refused},
+    {"TRAIN.FREEZE", Effect::refused},  // decides what has an optimizer state
     {"TRAIN.*", Effect::course},
     {"AUG.*", Effect::course},
     {"AMP*", Effect::course},

@@ -40,14 +40,25 @@ std::string on_rank0(comm::Comm& comm, const std::function<std::string()>& f) {
   return answer.substr(1);
 }
 
+namespace {
+
+/// state.safetensors.
+std::vector<checkpoint::Item> state_items(const Parts& parts) {
+  auto items = checkpoint::optimizer_items(parts.parameters, parts.optimizer);
+  for (checkpoint::Item& item : checkpoint::unmerged_items(parts.model)) items.push_back(std::move(item));
+  return items;
+}
+
+}  // namespace
+
 checkpoint::SaveRequest run_state(Trainer& trainer, const Origin& origin) {
   const Parts& parts = trainer.parts();
   checkpoint::Archive archive;
   Origin copy = origin;
   state(archive, trainer, copy);
   return {.step = trainer.step(),
-          .model = checkpoint::model_items(parts.model),
-          .state = checkpoint::optimizer_items(parts.parameters, parts.optimizer),
+          .model = checkpoint::exported_items(parts.model),
+          .state = state_items(parts),
           .state_json = archive.text()};
 }
 
@@ -60,9 +71,9 @@ void restore(Trainer& trainer, const Origin& now, const fs::path& checkpoint) {
     Origin before;
     archive("origin", before);
     check_changes(compare(before, now), checkpoint.string());
-    checkpoint::load_items(checkpoint::model_items(parts.model), checkpoint / "model.safetensors");
-    checkpoint::load_items(checkpoint::optimizer_items(parts.parameters, parts.optimizer),
-                           checkpoint / "state.safetensors");
+    checkpoint::load_items(checkpoint::plain_items(parts.model), checkpoint / "model.safetensors");
+    checkpoint::load_items(state_items(parts),
+                           checkpoint / "state.safetensors");  // merged weights get their own
     return json;
   });
   checkpoint::Archive archive(text, path.string());

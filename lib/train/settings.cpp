@@ -85,6 +85,10 @@ void TrainSettings::fields(config::Fields& f) {
     {.min = 1, .unit = "steps"});
   f("AUTO_RESUME", auto_resume, "continue from the newest checkpoint of the run directory, if it has one");
   f("SYNC_BN", sync_bn, "batch norm over the batch of all processes (SyncBN) instead of each process' part");
+  f("FREEZE", freeze,
+    "parameters that are not trained, by components of their name, as layer1 or blocks.0; backbone: all but "
+    "the "
+    "classifier. A frozen batch norm keeps its statistics");
   f("LOSS", loss, "auto: cross_entropy for class labels, mse for values; or a registered loss");
   Name optimizer_name{optimizer, "a registered optimizer: adamw, sgd, ..."};
   f.group("OPTIMIZER", optimizer_name);

@@ -39,6 +39,7 @@ struct TrainSettings {
   int64_t lr_reference_batch = 512;
   std::string loss = "auto", optimizer = "adamw", schedule = "cosine";
   bool auto_resume = true, sync_bn = false;
+  std::vector<std::string> freeze = {};
   void fields(config::Fields&);
 };
 

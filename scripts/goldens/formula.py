@@ -41,6 +41,8 @@ def weight(seed: int, name: str, shape: "tuple[int, ...]", fan_in: int = 0) -> n
         # The last norm of a residual branch begins small, as in timm (there 0): otherwise rounding errors double with every block.
         if name.startswith("layer") and name.endswith("bn2.weight"):
             values = values * np.float32(0.25)
+        if name.startswith("blocks") and name.endswith("bn3.weight"):
+            values = values * np.float32(0.5)
     return values.reshape(shape)
 
 

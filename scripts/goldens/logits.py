@@ -1,4 +1,4 @@
-"""Logits of timm's residual networks in evaluation mode -> resnet_logits.safetensors."""
+"""Logits of timm's models in evaluation mode -> model_logits.safetensors."""
 
 import torch
 
@@ -7,18 +7,12 @@ import models
 import store
 
 SEED, BATCH, CLASSES = 2, 2, 10
-CASES = {  # name in the fixture: model, stem, image size
-    "resnet18": ("resnet18", "default", 64),
-    "resnet34": ("resnet34", "default", 64),
-    "resnet50": ("resnet50", "default", 64),
-    "resnet18_small": ("resnet18", "small", 32),
-}
 
 
 def main() -> None:
     models.single_threaded()
     tensors, cases = {}, {}
-    for case, (name, stem, size) in CASES.items():
+    for case, (name, stem, size) in models.LOGITS.items():
         model = models.create(name, CLASSES, stem=stem)
         formula.fill(model, SEED)
         model.eval()
@@ -29,8 +23,8 @@ def main() -> None:
         rounding = (torch.from_numpy(tensors[case]) - exact).abs().max() / exact.abs().max()
         print(f"{case}: largest logit {exact.abs().max():.3g}, f32 against f64 {rounding:.1e}")
         cases[case] = {"model": name, "stem": stem, "size": size}
-    store.write_tensors("resnet_logits", tensors, {"made_by": "scripts/goldens/logits.py", "seed": SEED, "batch": BATCH,
-                                                   "num_classes": CLASSES, "cases": cases})
+    store.write_tensors("model_logits", tensors, {"made_by": "scripts/goldens/logits.py", "seed": SEED, "batch": BATCH,
+                                                  "num_classes": CLASSES, "cases": cases})
 
 
 if __name__ == "__main__":

@@ -3,6 +3,20 @@
 import timm
 import torch
 
+# Every model of ours that timm has: their names, shapes and counts are compared (timm_models.py).
+NAMES = ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152",
+         "mobilenetv2_035", "mobilenetv2_050", "mobilenetv2_075", "mobilenetv2_100", "mobilenetv2_110d", "mobilenetv2_120d",
+         "mobilenetv2_140"]
+# Those whose logits are compared (logits.py), by name in the fixture: model, stem, image size.
+LOGITS = {
+    "resnet18": ("resnet18", "default", 64),
+    "resnet34": ("resnet34", "default", 64),
+    "resnet50": ("resnet50", "default", 64),
+    "resnet18_small": ("resnet18", "small", 32),
+    "mobilenetv2_100": ("mobilenetv2_100", "default", 64),
+    "mobilenetv2_110d": ("mobilenetv2_110d", "default", 64),
+}
+
 
 def create(name: str, num_classes: int, in_chans: int = 3, stem: str = "default") -> torch.nn.Module:
     """A timm model without trained weights. `stem` small: 3x3 convolution of stride 1, no pooling (for 32 px)."""

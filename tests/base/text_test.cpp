@@ -77,3 +77,14 @@ TEST_CASE("human_time") {
   CHECK(human_time(std::numeric_limits<double>::infinity()) == "?");
   CHECK(human_time(std::nan("")) == "?");
 }
+
+TEST_CASE("patterns match whole components of a name") {
+  CHECK(has_components("a.b.c", "a"));
+  CHECK(has_components("a.b.c", "b.c"));
+  CHECK(has_components("a.b.c", "a.b.c"));
+  CHECK(has_components("ab.b", "b"));
+  CHECK_FALSE(has_components("a.bc", "b"));
+  CHECK_FALSE(has_components("a.bc", "c"));
+  CHECK_FALSE(has_components("a.b", "a.b.c"));
+  CHECK_FALSE(has_components("a", ""));
+}

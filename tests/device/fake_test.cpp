@@ -52,9 +52,10 @@ TEST_CASE("a kernel that the fake device lacks, and a tensor that lies elsewhere
   CHECK_THROWS_WITH(Kernels<Unknown>::on(cuda), ContainsSubstring("unknown: no kernel for device cuda:0"));
   Tensor x = Tensor::zeros({3}, DType::f32, cuda), y = Tensor::zeros({3}),
          other = Tensor::zeros({3}, DType::f32, {Device::Kind::cuda, 1});
-  CHECK_THROWS_WITH(Kernels<ops::Relu>::on(cuda)(x, y),
-                    ContainsSubstring("relu") && ContainsSubstring("on cpu"));
-  CHECK_THROWS_WITH(Kernels<ops::Relu>::on(cuda)(x, other), ContainsSubstring("on cuda:1"));
+  CHECK_THROWS_WITH(Kernels<ops::Activate>::on(cuda)(x, ops::Activation::relu, y),
+                    ContainsSubstring("activate") && ContainsSubstring("on cpu"));
+  CHECK_THROWS_WITH(Kernels<ops::Activate>::on(cuda)(x, ops::Activation::relu, other),
+                    ContainsSubstring("on cuda:1"));
 }
 
 TEST_CASE("DEVICE chooses among the devices there are") {

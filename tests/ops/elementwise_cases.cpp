@@ -12,27 +12,34 @@ std::vector<Shape> shapes() {
   return all;
 }
 
-std::vector<Case> relu_cases() {
+std::vector<Case> activation_cases() {
   std::vector<Case> cases;
-  const auto forward = [](const Tensors& in) { return Tensors{ops::relu(in[0])}; };
-  for (const Shape& shape : shapes()) {
-    cases.push_back({
-        .name = shape.str(),
-        .inputs = [=](Inputs& in) { return Tensors{in.normal(shape)}; },
-        .forward = forward,
-        .backward =
-            [](const Tensors& in, const Tensors& out, const Tensor& dy) {
-              Tensor dx = like(in[0]);
-              ops::relu_backward(dy, out[0], dx);
-              return Tensors{dx};
-            },
-        .exact = true,
-    });
+  for (const ops::Activation activation : ops::activations) {
+    const std::string name(name_of(activation));
+    const auto forward = [=](const Tensors& in) { return Tensors{ops::activate(in[0], activation)}; };
+    for (const Shape& shape : shapes()) {
+      cases.push_back({
+          .name = name + " " + shape.str(),
+          .inputs =
+              [=](Inputs& in) {
+                const Tensor x = in.normal(shape);  // times 4: beyond every bend
+                return Tensors{ops::scale(x.to(DType::f64), 4).to(x.dtype())};
+              },
+          .forward = forward,
+          .backward =
+              [=](const Tensors& in, const Tensors& out, const Tensor& dy) {
+                Tensor dx = like(in[0]);
+                ops::activate_backward(dy, out[0], activation, dx);
+                return Tensors{dx};
+              },
+          .exact = true,
+      });
+    }
+    cases.push_back({.name = name + ", special values",
+                     .inputs = [](Inputs& in) { return Tensors{in.special({203})}; },
+                     .forward = forward,
+                     .exact = true});
   }
-  cases.push_back({.name = "special values",
-                   .inputs = [](Inputs& in) { return Tensors{in.special({203})}; },
-                   .forward = forward,
-                   .exact = true});
   return cases;
 }
 
@@ -54,6 +61,25 @@ std::vector<Case> add_cases() {
         .backward =
             [](const Tensors&, const Tensors&, const Tensor& dy) {
               return Tensors{dy, dy};
+            },
+    });
+  }
+  return cases;
+}
+
+/// f32 and the case's type: a residual stream that is wider than what is added to it.
+std::vector<Case> mixed_add_cases() {
+  std::vector<Case> cases;
+  for (const Shape& shape : shapes()) {
+    cases.push_back({
+        .name = shape.str(),
+        .inputs =
+            [=](Inputs& in) {
+              return Tensors{in.statistic(shape), in.normal(shape)};
+            },
+        .forward =
+            [](const Tensors& in) {
+              return Tensors{ops::add(in[0], in[1]), ops::add(in[1], in[0])};
             },
     });
   }
@@ -119,8 +145,9 @@ std::vector<Case> dropout_cases() {
   return cases;
 }
 
-TEST_OP("relu", relu_cases, ops::Relu, ops::ReluBackward)
+TEST_OP("activation", activation_cases, ops::Activate, ops::ActivateBackward)
 TEST_OP("add", add_cases, ops::Add)
+TEST_OP("add of two types", mixed_add_cases, ops::Add)
 TEST_OP("scale", scale_cases, ops::Scale)
 TEST_OP("cast", cast_cases, ops::Cast)
 TEST_OP("dropout", dropout_cases, ops::Dropout)

@@ -60,7 +60,7 @@ TEST_CASE("elementwise ops want equal shapes", "[errors][add][dropout][cast]") {
               "add: the second operand is f32 [6] on ref, expected f32 [4, 6] on ref");
   CHECK_FAILS(ops::dropout(zeros({4}), {.p = 1.5}), "dropout: probability 1.5 is outside [0, 1]");
   CHECK_FAILS(ops::cast(zeros({4}), DType::i64), "cast: i64 is not a floating type");
-  CHECK_FAILS(ops::relu(zeros({4}, DType::f16)), "relu: no f16 kernel on ref");
+  CHECK_FAILS(ops::activate(zeros({4}, DType::f16), ops::Activation::relu), "activate: no f16 kernel on ref");
 }
 
 TEST_CASE("batch_norm says what does not fit", "[errors][batch_norm]") {
@@ -71,7 +71,9 @@ TEST_CASE("batch_norm says what does not fit", "[errors][batch_norm]") {
   CHECK_FAILS(ops::batch_norm_apply(x, m, zeros({6}), zeros({6}), zeros({6}), {}),
               "residual is f32 [6] on ref, expected f32 [4, 6]");
   Tensor dgamma = zeros({6}), dbeta = zeros({6});
-  CHECK_FAILS(ops::batch_norm_backward_reduce(x, x, {}, m, {.relu = true}, dgamma, dbeta), "y is no tensor");
+  CHECK_FAILS(
+      ops::batch_norm_backward_reduce(x, x, {}, m, {.activation = ops::Activation::relu}, dgamma, dbeta),
+      "y is no tensor");
   CHECK_FAILS(ops::batch_norm_update(m, 1, 0.1, dgamma, dbeta),
               "batch_norm_update: 1 values per channel have no unbiased variance");
 }

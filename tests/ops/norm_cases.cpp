@@ -1,31 +1,41 @@
 #include "lib/ops/norm.h"
 
+#include "lib/ops/elementwise.h"
+
 #include "tests/ops/cases.h"
 
 namespace trainer::test {
 namespace {
 
+using ops::Activation;
 using ops::BatchNormArgs;
 using ops::Moments;
 
 const std::vector<Shape> shapes{{2, 3, 5, 1},  {4, 4, 4, 3}, {2, 5, 7, 7}, {3, 1, 1, 17}, {2, 4, 4, 33},
                                 {1, 9, 9, 16}, {9, 1},       {64, 10},     {3, 5, 24},    {2, 8, 8, 64}};
 
-std::string title(const Shape& x, bool relu, bool residual, double eps = 1e-5) {
-  return fmt::format("{}{}{}{}", x, residual ? " + residual" : "", relu ? ", ReLU" : "",
+std::string title(const Shape& x, Activation activation, bool residual, double eps = 1e-5) {
+  return fmt::format("{}{}{}{}", x, residual ? " + residual" : "",
+                     activation == Activation::none ? "" : fmt::format(", {}", name_of(activation)),
                      eps == 1e-5 ? "" : ", other eps");
 }
 
+/// ReLU6 bends where a normalised value of usual scale never comes.
+Tensor gamma(Inputs& in, const Shape& x, Activation activation) {
+  const Tensor usual = in.statistic({x.back()});
+  return activation == Activation::relu6 ? ops::scale(usual, 3) : usual;
+}
+
 /// Statistics of the batch: the gradient flows through them.
-Case training(const Shape& x, bool relu, bool residual, double eps = 1e-5) {
+Case training(const Shape& x, Activation activation, bool residual, double eps = 1e-5) {
   const Shape channels{x.back()};
-  const BatchNormArgs args{.eps = eps, .relu = relu};
+  const BatchNormArgs args{.eps = eps, .activation = activation};
   return {
-      .name = title(x, relu, residual, eps),
+      .name = title(x, activation, residual, eps),
       .terms = x.rows(),
       .inputs =
           [=](Inputs& in) {
-            return Tensors{in.normal(x), in.statistic(channels), in.statistic(channels),
+            return Tensors{in.normal(x), gamma(in, x, activation), in.statistic(channels),
                            residual ? in.normal(x) : Tensor()};
           },
       .forward =
@@ -47,15 +57,15 @@ Case training(const Shape& x, bool relu, bool residual, double eps = 1e-5) {
 }
 
 /// Running statistics: constants.
-Case evaluation(const Shape& x, bool relu, bool residual) {
+Case evaluation(const Shape& x, Activation activation, bool residual) {
   const Shape channels{x.back()};
-  const BatchNormArgs args{.relu = relu};
+  const BatchNormArgs args{.activation = activation};
   return {
-      .name = "evaluation, " + title(x, relu, residual),
+      .name = "evaluation, " + title(x, activation, residual),
       .terms = x.rows(),
       .inputs =
           [=](Inputs& in) {
-            return Tensors{in.normal(x),           in.statistic(channels),
+            return Tensors{in.normal(x),           gamma(in, x, activation),
                            in.statistic(channels), residual ? in.normal(x) : Tensor(),
                            in.statistic(channels), in.variance(channels)};
           },
@@ -77,18 +87,18 @@ Case evaluation(const Shape& x, bool relu, bool residual) {
 
 std::vector<Case> batch_norm_cases() {
   std::vector<Case> cases;
-  for (const bool relu : {false, true}) {
+  for (const Activation activation : ops::activations) {
     for (const bool residual : {false, true}) {
-      for (const Shape& x : shapes) cases.push_back(training(x, relu, residual));
-      for (const Shape& x : shapes) cases.push_back(evaluation(x, relu, residual));
+      for (const Shape& x : shapes) cases.push_back(training(x, activation, residual));
+      for (const Shape& x : shapes) cases.push_back(evaluation(x, activation, residual));
     }
   }
   for (int64_t channels = 1; channels <= 70; ++channels)
-    cases.push_back(training({3, 2, 2, channels}, true, true));
+    cases.push_back(training({3, 2, 2, channels}, Activation::relu, true));
   // Two values normalise to -1 and 1: only a large eps leaves a gradient that is not all rounding.
-  cases.push_back(training({2, 1}, false, false, 0.5));
-  cases.push_back(training({6, 9}, true, false, 0.5));
-  cases.push_back(evaluation({0, 4, 4, 3}, true, true));
+  cases.push_back(training({2, 1}, Activation::none, false, 0.5));
+  cases.push_back(training({6, 9}, Activation::relu, false, 0.5));
+  cases.push_back(evaluation({0, 4, 4, 3}, Activation::relu, true));
   return cases;
 }
 

@@ -49,7 +49,9 @@ class Formula {
     std::vector<float> values(count);
     // The last norm of a residual branch begins small, as in timm (there 0): otherwise rounding errors double
     // with every block.
-    const float factor = name.starts_with("layer") && name.ends_with("bn2.weight") ? 0.25F : 1.0F;
+    float factor = 1;
+    if (name.starts_with("layer") && name.ends_with("bn2.weight")) factor = 0.25F;
+    if (name.starts_with("blocks") && name.ends_with("bn3.weight")) factor = 0.5F;
     for (size_t e = 0; e < count; ++e) values[e] = (0.5F + rng.uniform(0, e)) * factor;
     return values;
   }

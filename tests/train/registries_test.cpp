@@ -6,6 +6,7 @@
 #include "lib/config/pending.h"
 #include "lib/data/transform.h"
 #include "lib/metrics/metric.h"
+#include "lib/nn/adapter.h"
 #include "lib/train/build.h"
 #include "tests/catch.h"
 
@@ -47,6 +48,7 @@ Names set_of(const std::vector<std::string>& names) { return {names.begin(), nam
 TEST_CASE("registries hold what the folders hold") {
   CHECK(set_of(nn::models().names()) == registered_below("models"));
   CHECK(set_of(nn::losses().names()) == registered_below("nn/losses"));
+  CHECK(set_of(nn::adapters().names()) == registered_below("nn/adapters"));
   Names data = set_of(data::datasets().names());
   data.merge(set_of(data::transforms().names()));
   CHECK(data == registered_below("data"));
@@ -56,8 +58,8 @@ TEST_CASE("registries hold what the folders hold") {
   CHECK(optim == registered_below("optim"));
 }
 
-TEST_CASE("every file of lib/models and lib/nn/losses registers something") {
-  for (const char* folder : {"lib/models", "lib/nn/losses"}) {
+TEST_CASE("every file of lib/models, lib/nn/losses and lib/nn/adapters registers something") {
+  for (const char* folder : {"lib/models", "lib/nn/losses", "lib/nn/adapters"}) {
     for (const fs::path& file : files(root / folder, ".cpp")) {
       INFO(file);
       CHECK_FALSE(registered_in(file).empty());

@@ -8,24 +8,30 @@
 #define HWY_TARGET_INCLUDE "lib/backend/cpu/elementwise.cpp"
 #include "lib/backend/cpu/simd.h"
 
+#include "lib/backend/cpu/activation-inl.h"
+
 HWY_BEFORE_NAMESPACE();
 namespace trainer::cpu::HWY_NAMESPACE {
 namespace {
 
-void relu(DType t, const void* x, void* y, int64_t begin, int64_t end) {
-  with_element(t, [&]<class T>(T) HWY_ATTR {
-    for_vectors(begin, end, [&](auto d, int64_t i) HWY_ATTR {
-      const auto v = load(d, static_cast<const T*>(x) + i);
-      store(hn::IfThenZeroElse(hn::Le(v, hn::Zero(d)), v), d, static_cast<T*>(y) + i);  // NaN stays
+void activation(const Elements& x, ops::Activation activation, const Elements& y, int64_t begin,
+                int64_t end) {
+  with_element(x.dtype, [&]<class T>(T) HWY_ATTR {
+    ops::visit(activation, [&](auto a) HWY_ATTR {
+      for_vectors(begin, end, [&](auto d, int64_t i) HWY_ATTR {
+        store(activate<a()>(d, load(d, x.as<T>() + i)), d, y.as<T>() + i);
+      });
     });
   });
 }
 
-void relu_backward(DType t, const void* dy, const void* y, void* dx, int64_t begin, int64_t end) {
-  with_element(t, [&]<class T>(T) HWY_ATTR {
-    for_vectors(begin, end, [&](auto d, int64_t i) HWY_ATTR {
-      const auto passed = hn::Gt(load(d, static_cast<const T*>(y) + i), hn::Zero(d));
-      store(hn::IfThenElseZero(passed, load(d, static_cast<const T*>(dy) + i)), d, static_cast<T*>(dx) + i);
+void activation_backward(const Elements& dy, const Elements& y, ops::Activation activation,
+                         const Elements& dx, int64_t begin, int64_t end) {
+  with_element(dy.dtype, [&]<class T>(T) HWY_ATTR {
+    ops::visit(activation, [&](auto a) HWY_ATTR {
+      for_vectors(begin, end, [&](auto d, int64_t i) HWY_ATTR {
+        store(activation_gradient<a()>(d, dy.as<T>(), y.as<T>(), i), d, dx.as<T>() + i);
+      });
     });
   });
 }
@@ -72,24 +78,24 @@ HWY_AFTER_NAMESPACE();
 namespace trainer::cpu {
 namespace {
 
-HWY_EXPORT(relu);
-HWY_EXPORT(relu_backward);
+HWY_EXPORT(activation);
+HWY_EXPORT(activation_backward);
 HWY_EXPORT(add);
 HWY_EXPORT(scale);
 HWY_EXPORT(cast);
 
-void relu_kernel(const Tensor& x, Tensor& y) {
-  const Elements from(ops::Relu::name, x), to(ops::Relu::name, y);
+void activate_kernel(const Tensor& x, ops::Activation a, Tensor& y) {
+  const Elements from(ops::Activate::name, x), to(ops::Activate::name, y);
   parallel_for(y.numel(), elementwise_grain, [=](int64_t begin, int64_t end) {
-    HWY_DYNAMIC_DISPATCH(relu)(from.dtype, from.data, to.data, begin, end);
+    HWY_DYNAMIC_DISPATCH(activation)(from, a, to, begin, end);
   });
 }
 
-void relu_backward_kernel(const Tensor& dy, const Tensor& y, Tensor& dx) {
-  static constexpr auto op = ops::ReluBackward::name;
+void activate_backward_kernel(const Tensor& dy, const Tensor& y, ops::Activation a, Tensor& dx) {
+  static constexpr auto op = ops::ActivateBackward::name;
   const Elements g(op, dy), out(op, y), to(op, dx);
   parallel_for(dx.numel(), elementwise_grain, [=](int64_t begin, int64_t end) {
-    HWY_DYNAMIC_DISPATCH(relu_backward)(g.dtype, g.data, out.data, to.data, begin, end);
+    HWY_DYNAMIC_DISPATCH(activation_backward)(g, out, a, to, begin, end);
   });
 }
 
@@ -125,8 +131,8 @@ void cast_kernel(const Tensor& x, Tensor& y) {
 }
 
 [[maybe_unused]] const bool added[] = {
-    add_kernel<ops::Relu, relu_kernel, f32_and_bf16>(),
-    add_kernel<ops::ReluBackward, relu_backward_kernel, f32_and_bf16>(),
+    add_kernel<ops::Activate, activate_kernel, f32_and_bf16>(),
+    add_kernel<ops::ActivateBackward, activate_backward_kernel, f32_and_bf16>(),
     add_kernel<ops::Add, add_tensors, f32_and_bf16>(),
     add_kernel<ops::Scale, scale_kernel, f32_and_bf16>(),
     Kernels<ops::Cast>::add(Device::Kind::cpu, cast_kernel),

@@ -115,6 +115,8 @@ class ColumnSums {
   Rows<double> partial_;
 };
 
+bool activated(const BatchNormArgs& args) { return args.activation != ops::Activation::none; }
+
 double reciprocal_deviation(float var, const BatchNormArgs& args) {
   return 1 / std::sqrt(double{var} + args.eps);
 }
@@ -140,14 +142,15 @@ void apply(const Tensor& x, const Tensor& mean, const Tensor& var, const Tensor&
   const NormalizeParameters p{parameters[0], parameters[1], parameters[2]};
   parallel_for(m.rows, m.grain(), [&](int64_t begin, int64_t end) {
     const int64_t first = begin * m.columns;
-    normalize(px.from(first), presidual.from(first), args.relu, p, end - begin, m.columns, py.from(first));
+    normalize(px.from(first), presidual.from(first), args.activation, p, end - begin, m.columns,
+              py.from(first));
   });
 }
 
 void backward_reduce(const Tensor& dy, const Tensor& x, const Tensor& y, const Tensor& mean,
                      const Tensor& var, const BatchNormArgs& args, Tensor& dgamma, Tensor& dbeta) {
   static constexpr auto op = ops::BatchNormBackwardReduce::name;
-  const Elements g(op, dy), px(op, x), py(op, args.relu ? y : Tensor());
+  const Elements g(op, dy), px(op, x), py(op, activated(args) ? y : Tensor());
   const float *pmean = floats(op, mean), *pvar = floats(op, var);
   float *pdgamma = floats(op, dgamma), *pdbeta = floats(op, dbeta);
   const FoldedRows m(x.shape().rows(), x.shape().back());
@@ -155,7 +158,8 @@ void backward_reduce(const Tensor& dy, const Tensor& x, const Tensor& y, const T
   for (int64_t c = 0; c < m.channels; ++c) spread(m, c, pmean[c], means[0]);
   const ColumnSums sums(m, 2, [&](int64_t row, int64_t rows, const Rows<float>& out) {
     const int64_t i = row * m.columns;
-    gradient_sums(g.from(i), px.from(i), py.from(i), means[0], rows, m.columns, out[0], out[1]);
+    gradient_sums(g.from(i), px.from(i), py.from(i), args.activation, means[0], rows, m.columns, out[0],
+                  out[1]);
   });
   for (int64_t c = 0; c < m.channels; ++c) {
     pdbeta[c] = static_cast<float>(sums.total(0, c));
@@ -167,7 +171,7 @@ void backward_apply(const Tensor& dy, const Tensor& x, const Tensor& y, const Te
                     const Tensor& gamma, const Tensor& sum_dy_xhat, const Tensor& sum_dy, double count,
                     const BatchNormArgs& args, Tensor& dx, Tensor& dresidual) {
   static constexpr auto op = ops::BatchNormBackwardApply::name;
-  const Elements g(op, dy), px(op, x), py(op, args.relu ? y : Tensor()), pdx(op, dx),
+  const Elements g(op, dy), px(op, x), py(op, activated(args) ? y : Tensor()), pdx(op, dx),
       pdresidual(op, dresidual);
   const float *pmean = floats(op, mean), *pvar = floats(op, var), *pgamma = floats(op, gamma),
               *products = floats(op, sum_dy_xhat), *sums = floats(op, sum_dy);
@@ -185,8 +189,8 @@ void backward_apply(const Tensor& dy, const Tensor& x, const Tensor& y, const Te
   const NormalizeBackwardParameters p{parameters[0], parameters[1], parameters[2], parameters[3]};
   parallel_for(m.rows, m.grain(), [&](int64_t begin, int64_t end) {
     const int64_t i = begin * m.columns;
-    normalize_backward(g.from(i), px.from(i), py.from(i), p, end - begin, m.columns, pdx.from(i),
-                       pdresidual.from(i));
+    normalize_backward(g.from(i), px.from(i), py.from(i), args.activation, p, end - begin, m.columns,
+                       pdx.from(i), pdresidual.from(i));
   });
 }
 

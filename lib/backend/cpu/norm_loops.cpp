@@ -5,6 +5,8 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "lib/backend/cpu/norm_loops.cpp"
 #include "lib/backend/cpu/simd.h"
+// after simd.h, which decides on the instruction set
+#include "lib/backend/cpu/activation-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace trainer::cpu::HWY_NAMESPACE {
@@ -70,18 +72,7 @@ void deviations(const Elements& x, const float* center, int64_t rows, int64_t co
   with_element(x.dtype, [&]<class T>(T) { deviations_of(x.as<T>(), center, rows, columns, sums, squares); });
 }
 
-/// dy where the ReLU passed; y is null if there is none.
-template <bool kRelu, class D, class T>
-HWY_INLINE hn::Vec<D> gradient(D d, const T* dy, const T* y, int64_t i) {
-  const auto g = load(d, dy + i);
-  if constexpr (kRelu) {
-    return hn::IfThenElseZero(hn::Gt(load(d, y + i), hn::Zero(d)), g);
-  } else {
-    return g;
-  }
-}
-
-template <bool kRelu, class T>
+template <ops::Activation kActivation, class T>
 void gradient_sums_of(const T* dy, const T* x, const T* y, const float* mean, int64_t rows, int64_t columns,
                       float* sums, float* products) {
   std::fill_n(sums, columns, 0.0F);
@@ -89,7 +80,8 @@ void gradient_sums_of(const T* dy, const T* x, const T* y, const float* mean, in
   for_row_groups(rows, [&](int64_t r, auto group) HWY_ATTR {
     for_vectors(0, columns, [&](auto d, int64_t c) HWY_ATTR {
       const auto m = hn::LoadU(d, mean + c);
-      const auto term = [&](int64_t i) HWY_ATTR { return gradient<kRelu>(d, dy, y, i * columns + c); };
+      const auto term = [&](int64_t i)
+                            HWY_ATTR { return activation_gradient<kActivation>(d, dy, y, i * columns + c); };
       const auto product = [&](int64_t i) HWY_ATTR {
         return hn::Mul(term(i), hn::Sub(load(d, x + i * columns + c), m));
       };
@@ -99,15 +91,16 @@ void gradient_sums_of(const T* dy, const T* x, const T* y, const float* mean, in
   });
 }
 
-void gradient_sums(const Elements& dy, const Elements& x, const Elements& y, const float* mean, int64_t rows,
-                   int64_t columns, float* sums, float* products) {
+void gradient_sums(const Elements& dy, const Elements& x, const Elements& y, ops::Activation activation,
+                   const float* mean, int64_t rows, int64_t columns, float* sums, float* products) {
   with_element(x.dtype, [&]<class T>(T) {
-    const auto f = y ? gradient_sums_of<true, T> : gradient_sums_of<false, T>;
-    f(dy.as<T>(), x.as<T>(), y.as<T>(), mean, rows, columns, sums, products);
+    ops::visit(activation, [&](auto a) {
+      gradient_sums_of<a()>(dy.as<T>(), x.as<T>(), y.as<T>(), mean, rows, columns, sums, products);
+    });
   });
 }
 
-template <bool kResidual, bool kRelu, class T>
+template <bool kResidual, ops::Activation kActivation, class T>
 void normalize_of(const T* x, const T* residual, const NormalizeParameters& p, int64_t rows, int64_t columns,
                   T* y) {
   for (int64_t r = 0; r < rows; ++r, x += columns, y += columns) {
@@ -115,29 +108,29 @@ void normalize_of(const T* x, const T* residual, const NormalizeParameters& p, i
       const auto centered = hn::Sub(load(d, x + c), hn::LoadU(d, p.mean + c));
       auto v = hn::MulAdd(centered, hn::LoadU(d, p.scale + c), hn::LoadU(d, p.shift + c));
       if constexpr (kResidual) v = hn::Add(v, load(d, residual + c));
-      if constexpr (kRelu) v = hn::IfThenZeroElse(hn::Le(v, hn::Zero(d)), v);  // NaN stays
-      store(v, d, y + c);
+      store(activate<kActivation>(d, v), d, y + c);
     });
     if constexpr (kResidual) residual += columns;
   }
 }
 
-void normalize(const Elements& x, const Elements& residual, bool relu, const NormalizeParameters& p,
-               int64_t rows, int64_t columns, const Elements& y) {
+void normalize(const Elements& x, const Elements& residual, ops::Activation activation,
+               const NormalizeParameters& p, int64_t rows, int64_t columns, const Elements& y) {
   with_element(x.dtype, [&]<class T>(T) {
-    const auto f = residual ? (relu ? normalize_of<true, true, T> : normalize_of<true, false, T>)
-                            : (relu ? normalize_of<false, true, T> : normalize_of<false, false, T>);
-    f(x.as<T>(), residual.as<T>(), p, rows, columns, y.as<T>());
+    ops::visit(activation, [&](auto a) {
+      const auto f = residual ? normalize_of<true, a(), T> : normalize_of<false, a(), T>;
+      f(x.as<T>(), residual.as<T>(), p, rows, columns, y.as<T>());
+    });
   });
 }
 
-template <bool kRelu, bool kInput, bool kResidual, class T>
+template <ops::Activation kActivation, bool kInput, bool kResidual, class T>
 void normalize_backward_of(const T* dy, const T* x, const T* y, const NormalizeBackwardParameters& p,
                            int64_t rows, int64_t columns, T* dx, T* dresidual) {
   for (int64_t r = 0; r < rows; ++r) {
     for_vectors(0, columns, [&](auto d, int64_t c) HWY_ATTR {
       const int64_t i = r * columns + c;
-      const auto g = gradient<kRelu>(d, dy, y, i);
+      const auto g = activation_gradient<kActivation>(d, dy, y, i);
       if constexpr (kResidual) store(g, d, dresidual + i);
       if constexpr (kInput) {
         const auto centered = hn::Sub(load(d, x + i), hn::LoadU(d, p.mean + c));
@@ -148,21 +141,16 @@ void normalize_backward_of(const T* dy, const T* x, const T* y, const NormalizeB
   }
 }
 
-template <bool kRelu, class T>
-auto normalize_backward_for(bool input, bool residual) {
-  if (!input) return normalize_backward_of<kRelu, false, true, T>;
-  return residual ? normalize_backward_of<kRelu, true, true, T>
-                  : normalize_backward_of<kRelu, true, false, T>;
-}
-
-void normalize_backward(const Elements& dy, const Elements& x, const Elements& y,
+void normalize_backward(const Elements& dy, const Elements& x, const Elements& y, ops::Activation activation,
                         const NormalizeBackwardParameters& p, int64_t rows, int64_t columns,
                         const Elements& dx, const Elements& dresidual) {
-  const bool input(dx), residual(dresidual);
   with_element(x.dtype, [&]<class T>(T) {
-    const auto f = y ? normalize_backward_for<true, T>(input, residual)
-                     : normalize_backward_for<false, T>(input, residual);
-    f(dy.as<T>(), x.as<T>(), y.as<T>(), p, rows, columns, dx.as<T>(), dresidual.as<T>());
+    ops::visit(activation, [&](auto a) {
+      const auto f = !dx         ? normalize_backward_of<a(), false, true, T>
+                     : dresidual ? normalize_backward_of<a(), true, true, T>
+                                 : normalize_backward_of<a(), true, false, T>;
+      f(dy.as<T>(), x.as<T>(), y.as<T>(), p, rows, columns, dx.as<T>(), dresidual.as<T>());
+    });
   });
 }
 
@@ -186,18 +174,18 @@ void deviations(const Elements& x, const float* center, int64_t rows, int64_t co
                 float* squares) {
   HWY_DYNAMIC_DISPATCH(deviations)(x, center, rows, columns, sums, squares);
 }
-void gradient_sums(const Elements& dy, const Elements& x, const Elements& y, const float* mean, int64_t rows,
-                   int64_t columns, float* sums, float* products) {
-  HWY_DYNAMIC_DISPATCH(gradient_sums)(dy, x, y, mean, rows, columns, sums, products);
+void gradient_sums(const Elements& dy, const Elements& x, const Elements& y, ops::Activation activation,
+                   const float* mean, int64_t rows, int64_t columns, float* sums, float* products) {
+  HWY_DYNAMIC_DISPATCH(gradient_sums)(dy, x, y, activation, mean, rows, columns, sums, products);
 }
-void normalize(const Elements& x, const Elements& residual, bool relu, const NormalizeParameters& p,
-               int64_t rows, int64_t columns, const Elements& y) {
-  HWY_DYNAMIC_DISPATCH(normalize)(x, residual, relu, p, rows, columns, y);
+void normalize(const Elements& x, const Elements& residual, ops::Activation activation,
+               const NormalizeParameters& p, int64_t rows, int64_t columns, const Elements& y) {
+  HWY_DYNAMIC_DISPATCH(normalize)(x, residual, activation, p, rows, columns, y);
 }
-void normalize_backward(const Elements& dy, const Elements& x, const Elements& y,
+void normalize_backward(const Elements& dy, const Elements& x, const Elements& y, ops::Activation activation,
                         const NormalizeBackwardParameters& p, int64_t rows, int64_t columns,
                         const Elements& dx, const Elements& dresidual) {
-  HWY_DYNAMIC_DISPATCH(normalize_backward)(dy, x, y, p, rows, columns, dx, dresidual);
+  HWY_DYNAMIC_DISPATCH(normalize_backward)(dy, x, y, activation, p, rows, columns, dx, dresidual);
 }
 
 }  // namespace trainer::cpu

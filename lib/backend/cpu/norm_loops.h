@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "lib/backend/cpu/floats.h"
+#include "lib/ops/activation.h"
 
 namespace trainer::cpu {
 
@@ -15,23 +16,24 @@ void sum_rows(const Elements& x, int64_t rows, int64_t columns, float* sums);
 void deviations(const Elements& x, const float* center, int64_t rows, int64_t columns, float* sums,
                 float* squares);
 
-/// With g = dy where y > 0, or dy if y is null: sums = sum of g, products = sum of g (x - mean), by column.
-void gradient_sums(const Elements& dy, const Elements& x, const Elements& y, const float* mean, int64_t rows,
-                   int64_t columns, float* sums, float* products);
+/// With g = dy times the slope where the activation's value is y: sums = sum of g, products = sum of g (x -
+/// mean), by column. y is not read where there is no activation.
+void gradient_sums(const Elements& dy, const Elements& x, const Elements& y, ops::Activation,
+                   const float* mean, int64_t rows, int64_t columns, float* sums, float* products);
 
 /// By column.
 struct NormalizeParameters {
   const float *mean, *scale, *shift;
 };
 /// y = act((x - mean) scale + shift [+ residual]); residual may be null.
-void normalize(const Elements& x, const Elements& residual, bool relu, const NormalizeParameters&,
+void normalize(const Elements& x, const Elements& residual, ops::Activation, const NormalizeParameters&,
                int64_t rows, int64_t columns, const Elements& y);
 
 struct NormalizeBackwardParameters {
   const float *mean, *scale, *slope, *offset;
 };
 /// With g as above: dx = scale g + slope (x - mean) + offset, dresidual = g; one of them may be null.
-void normalize_backward(const Elements& dy, const Elements& x, const Elements& y,
+void normalize_backward(const Elements& dy, const Elements& x, const Elements& y, ops::Activation,
                         const NormalizeBackwardParameters&, int64_t rows, int64_t columns, const Elements& dx,
                         const Elements& dresidual);
 

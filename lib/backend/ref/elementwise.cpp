@@ -1,24 +1,25 @@
 #include "lib/ops/elementwise.h"
 
+#include "lib/backend/ref/activation.h"
 #include "lib/backend/ref/ref.h"
 #include "lib/base/rng.h"
 
 namespace trainer::ref {
 namespace {
 
-void relu(const Tensor& x, Tensor& y) {
-  visit_real(ops::Relu::name, x, [&]<class T>(T) {
+void activation(const Tensor& x, ops::Activation a, Tensor& y) {
+  visit_real(ops::Activate::name, x, [&]<class T>(T) {
     const T* px = x.data<T>();
     T* py = y.data<T>();
-    for (int64_t i = 0; i < x.numel(); ++i) py[i] = px[i] <= 0 ? 0 : px[i];  // NaN stays
+    for (int64_t i = 0; i < x.numel(); ++i) py[i] = static_cast<T>(activate(a, px[i]));
   });
 }
 
-void relu_backward(const Tensor& dy, const Tensor& y, Tensor& dx) {
-  visit_real(ops::ReluBackward::name, y, [&]<class T>(T) {
+void activation_backward(const Tensor& dy, const Tensor& y, ops::Activation a, Tensor& dx) {
+  visit_real(ops::ActivateBackward::name, y, [&]<class T>(T) {
     const T *g = dy.data<T>(), *py = y.data<T>();
     T* pdx = dx.data<T>();
-    for (int64_t i = 0; i < y.numel(); ++i) pdx[i] = py[i] > 0 ? g[i] : 0;
+    for (int64_t i = 0; i < y.numel(); ++i) pdx[i] = static_cast<T>(activation_gradient(a, g[i], py[i]));
   });
 }
 
@@ -60,9 +61,12 @@ void dropout(const Tensor& x, const ops::DropoutArgs& args, Tensor& y) {
 
 constexpr auto ref = Device::Kind::ref;
 [[maybe_unused]] const bool added[] = {
-    Kernels<ops::Relu>::add(ref, relu), Kernels<ops::ReluBackward>::add(ref, relu_backward),
-    Kernels<ops::Add>::add(ref, add),   Kernels<ops::Scale>::add(ref, scale),
-    Kernels<ops::Cast>::add(ref, cast), Kernels<ops::Dropout>::add(ref, dropout),
+    Kernels<ops::Activate>::add(ref, activation),
+    Kernels<ops::ActivateBackward>::add(ref, activation_backward),
+    Kernels<ops::Add>::add(ref, add),
+    Kernels<ops::Scale>::add(ref, scale),
+    Kernels<ops::Cast>::add(ref, cast),
+    Kernels<ops::Dropout>::add(ref, dropout),
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "lib/backend/ref/activation.h"
 #include "lib/backend/ref/ref.h"
 
 namespace trainer::ref {
@@ -36,7 +37,7 @@ void apply(const Tensor& x, const Tensor& mean, const Tensor& var, const Tensor&
       const double xhat = (double{x.data<T>()[i]} - mean.data<T>()[c]) * rstd;
       double sum = gamma.data<T>()[c] * xhat + beta.data<T>()[c];
       if (residual.defined()) sum += residual.data<T>()[i];
-      y.data<T>()[i] = static_cast<T>(args.relu && sum <= 0 ? 0 : sum);  // NaN stays
+      y.data<T>()[i] = static_cast<T>(activate(args.activation, sum));
     }
   });
 }
@@ -44,7 +45,8 @@ void apply(const Tensor& x, const Tensor& mean, const Tensor& var, const Tensor&
 /// The gradient before the activation.
 template <class T>
 double through_activation(const Tensor& dy, const Tensor& y, const BatchNormArgs& args, int64_t i) {
-  return !args.relu || y.data<T>()[i] > 0 ? dy.data<T>()[i] : 0;
+  if (args.activation == ops::Activation::none) return dy.data<T>()[i];  // there is no y
+  return activation_gradient(args.activation, dy.data<T>()[i], y.data<T>()[i]);
 }
 
 void backward_reduce(const Tensor& dy, const Tensor& x, const Tensor& y, const Tensor& mean,

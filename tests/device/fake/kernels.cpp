@@ -4,6 +4,7 @@
 #include "lib/ops/conv.h"
 #include "lib/ops/elementwise.h"
 #include "lib/ops/flat.h"
+#include "lib/ops/layerwise.h"
 #include "lib/ops/layout.h"
 #include "lib/ops/loss.h"
 #include "lib/ops/matmul.h"
@@ -95,8 +96,8 @@ void delegate() {
   delegate<ops::AvgPool2dBackward>();
   delegate<ops::GlobalAvgPool>();
   delegate<ops::GlobalAvgPoolBackward>();
-  delegate<ops::Relu>();
-  delegate<ops::ReluBackward>();
+  delegate<ops::Activate>();
+  delegate<ops::ActivateBackward>();
   delegate<ops::Add>();
   delegate<ops::Scale>();
   delegate<ops::Cast>();
@@ -110,6 +111,10 @@ void delegate() {
   delegate<ops::AdamWStep>();
   delegate<ops::SumOfSquares>();
   delegate<ops::ClipMultiplier>();
+  delegate<ops::SegmentSquares>();
+  delegate<ops::AdamDirection>();
+  delegate<ops::TrustRatio>();
+  delegate<ops::ScaledStep>();
   return true;
 }();
 

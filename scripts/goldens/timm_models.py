@@ -1,11 +1,10 @@
-"""State-dict names, shapes, parameter counts and multiply-adds of timm's residual networks -> timm_resnets.json."""
+"""State-dict names, shapes, parameter counts and multiply-adds of timm's models -> timm_models.json."""
 
 import torch
 
 import models
 import store
 
-NAMES = ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
 SIZE = 224
 
 
@@ -27,15 +26,15 @@ def multiply_adds(model: torch.nn.Module, size: int) -> int:
 
 def main() -> None:
     described = {}
-    for name in NAMES:
+    for name in models.NAMES:
         model = models.create(name, num_classes=1000)
         described[name] = {
             "parameters": sum(p.numel() for p in model.parameters()),
             "macs": multiply_adds(model, SIZE),
             "state": {n: list(t.shape) for n, t in model.state_dict().items()},
         }
-    store.write_json("timm_resnets", {"made_by": "scripts/goldens/timm_resnets.py", "num_classes": 1000,
-                                      "macs_at": SIZE} | described)
+    store.write_json("timm_models", {"made_by": "scripts/goldens/timm_models.py", "num_classes": 1000,
+                                     "macs_at": SIZE} | described)
 
 
 if __name__ == "__main__":

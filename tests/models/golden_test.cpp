@@ -1,4 +1,5 @@
-// Our ResNets against timm's, trained and evaluated by PyTorch (tests/golden/README.md).
+// Our models against timm's, trained and evaluated by PyTorch (tests/golden/README.md). A new family is a row
+// in scripts/goldens/models.py.
 #include <nlohmann/json.hpp>
 
 #include "lib/base/file.h"
@@ -133,8 +134,8 @@ TEST_CASE("ten steps of resnet18 with AdamW are PyTorch's: losses and every grad
   compare_training("adamw", {});
 }
 
-TEST_CASE("logits of every ResNet are timm's") {
-  const io::SafetensorsFile golden_file(folder + "resnet_logits.safetensors", Exit::data);
+TEST_CASE("logits are timm's") {
+  const io::SafetensorsFile golden_file(folder + "model_logits.safetensors", Exit::data);
   const golden::Formula formula(std::stoull(golden_file.metadata().at("seed")));
   for (const auto& info : golden_file.tensors()) {
     INFO(info.name);
@@ -154,10 +155,12 @@ TEST_CASE("logits of every ResNet are timm's") {
   }
 }
 
-TEST_CASE("names, shapes and parameter counts of the ResNets are timm's") {
-  const json all = json::parse(read_file(folder + "timm_resnets.json", Exit::data));
-  for (const std::string name : {"resnet18", "resnet34", "resnet50", "resnet101", "resnet152"}) {
+TEST_CASE("names, shapes and parameter counts are timm's") {
+  const json all = json::parse(read_file(folder + "timm_models.json", Exit::data));
+  for (const std::string& name : nn::models().names()) {
     INFO(name);
+    if (name == "cnn" || name == "mlp") continue;  // our own
+    REQUIRE(all.contains(name));
     const json& expected = all.at(name);
     const config::Config c = config::Config::defaults();
     const auto model = nn::models().make(name, c.group("MODEL"), {224, 224, 3});
