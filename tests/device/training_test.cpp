@@ -29,7 +29,8 @@ Words operator+(Words a, const Words& b) {
 /// A few steps with everything that a step can have.
 const Words cnn = words(
     "MODEL.NAME cnn MODEL.CNN.WIDTHS [8,12,16] MODEL.NUM_CLASSES 10 MODEL.DROP_RATE 0.2 "
-    "DATA.DATASET digits DATA.IMG_SIZE 8 DATA.BATCH_SIZE 16 DATA.NUM_WORKERS 0 AUG.ENABLE False "
+    "DATA.DATASET digits DATA.IMG_SIZE 8 DATA.BATCH_SIZE 16 DATA.NUM_WORKERS 0 AUG.ENABLE False AMP_ENABLE "
+    "False "
     "TRAIN.LR_SCALING none TRAIN.BASE_LR 0.01 TRAIN.WARMUP_EPOCHS 0 TRAIN.MAX_STEPS 4 "
     "TRAIN.ACCUMULATION_STEPS 2 TRAIN.CLIP_GRAD 0.5");
 const Words resnet18 = cnn + words(
