@@ -27,6 +27,7 @@ struct Settings {
   TrainSettings train;
   DataSettings data;
   AmpSettings amp;
+  ConvSettings conv;
   data::LoaderConfig loader;
 };
 

@@ -33,7 +33,8 @@ bool declared(std::string_view group) {
 }
 
 const bool all = declared<RunSettings>("") && declared<ModelSettings>("MODEL") &&
-                 declared<TrainSettings>("TRAIN") && declared<DataSettings>("") && declared<AmpSettings>("");
+                 declared<TrainSettings>("TRAIN") && declared<DataSettings>("") &&
+                 declared<AmpSettings>("") && declared<ConvSettings>("CONV");
 
 }  // namespace
 
@@ -100,6 +101,11 @@ void AmpSettings::fields(config::Fields& f) {
            "in 16 bits; "
            "'' is O1");
   f.choice("AMP.DTYPE", dtype, {"auto", "f32", "bf16", "f16"}, "auto: f16 on CUDA, f32 on the CPU");
+}
+
+void ConvSettings::fields(config::Fields& f) {
+  f("WINOGRAD", winograd,
+    "on the CPU, 3x3 convolutions in f32 by Winograd's algorithm where that is faster; false: direct sums");
 }
 
 void DataSettings::fields(config::Fields& f) {

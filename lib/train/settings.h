@@ -49,6 +49,12 @@ struct AmpSettings {
   void fields(config::Fields&);
 };
 
+/// CONV: how convolutions are computed.
+struct ConvSettings {
+  bool winograd = true;
+  void fields(config::Fields&);
+};
+
 /// DATA and AUG: which data.
 struct DataSettings {
   std::string dataset = "imagenet";
