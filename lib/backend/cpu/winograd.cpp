@@ -320,7 +320,7 @@ void backward_weight(const Tensor& dy, const Tensor& x, const ops::Conv2dArgs& a
   const Shape& s = dy.shape();
   FilterGradient{.dy = cut(dy, s), .x = cut(x, s, args.padding), .dw = filters(dw), .tiles = tiles_of(s)}
       .run();
-  if (dbias.defined()) column_sum(dy.data<float>(), s.rows(), s[3], dbias.data<float>());
+  if (dbias.defined()) column_sum(Elements(dy.data<float>()), s.rows(), s[3], dbias.data<float>());
 }
 
 }  // namespace winograd
