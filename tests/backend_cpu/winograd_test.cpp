@@ -104,7 +104,8 @@ std::vector<Problem> awkward() {
       {{1, 17, 16, 16}, 32},
       {{5, 4, 8, 32}, 48},
       {{1, 4, 5, 3}, 4, {.padding = 3}},
-      {{6, 30, 29, 9}, 12},  // the gradient of the filters takes two goes
+      {{6, 30, 29, 9}, 12},     // the gradient of the filters: several parts,
+      {{260, 1, 1, 136}, 130},  // and pairs that get their tiles in two goes
   };
 }
 
@@ -164,7 +165,10 @@ TEST_CASE("Winograd's error is a few times that of a direct sum", "[winograd]") 
 
 TEST_CASE("Winograd's results do not depend on the number of threads", "[winograd]") {
   const WithWinograd on(Winograd::always);
-  for (const Problem& p : {Problem{{3, 14, 14, 100}, 72}, {{2, 7, 7, 64}, 200}, {{6, 29, 30, 40}, 24}}) {
+  for (const Problem& p : {Problem{{3, 14, 14, 100}, 72},
+                           {{2, 7, 7, 64}, 130},
+                           {{6, 29, 30, 40}, 24},
+                           {{260, 1, 1, 136}, 130}}) {
     const WithThreads one(1);
     const Tensors expected = compute(p);
     for (const int n : {2, 3, 4, 7}) {

@@ -1,13 +1,9 @@
+// Which convolutions are computed by Winograd's algorithm; forward, and the gradient of the data.
 #include "lib/backend/cpu/winograd.h"
 
-#include <algorithm>
 #include <atomic>
-#include <utility>
 
-#include "lib/backend/cpu/column_sum.h"
-#include "lib/backend/cpu/onednn.h"
-#include "lib/backend/cpu/parallel.h"
-#include "lib/backend/cpu/winograd_loops.h"
+#include "lib/backend/cpu/winograd_parts.h"
 
 namespace trainer::cpu {
 namespace {
@@ -24,57 +20,6 @@ void set_winograd(Winograd where) { mode().store(where, std::memory_order_relaxe
 namespace winograd {
 namespace {
 
-/// Memory for the length of a call, handed out piece by piece.
-class Scratch {
- public:
-  explicit Scratch(int64_t floats)
-      : storage_(static_cast<size_t>(floats) * sizeof(float), Device{}),
-        next_(reinterpret_cast<float*>(storage_.data())) {}
-  float* take(int64_t floats) { return std::exchange(next_, next_ + floats); }
-  const float* zeros(int64_t floats) {
-    float* p = take(floats);
-    std::fill_n(p, floats, 0.F);
-    return p;
-  }
-
- private:
-  Storage storage_;
-  float* next_;
-};
-
-constexpr int64_t up(int64_t n, int64_t step) { return chunks_of(n, step) * step; }
-
-/// A map cut into tiles as the outputs of the convolution are: `outputs` [N, H, W, ...].
-Map cut(const Tensor& t, const Shape& outputs, ops::Pair padding = 0) {
-  const Shape& s = t.shape();
-  return {.data = const_cast<float*>(t.data<float>()),
-          .height = s[1],
-          .width = s[2],
-          .channels = s[3],
-          .tiles_h = chunks_of(outputs[1], tile),
-          .tiles_w = chunks_of(outputs[2], tile),
-          .pad_h = padding.h,
-          .pad_w = padding.w};
-}
-int64_t tiles_of(const Shape& outputs) {
-  return outputs[0] * chunks_of(outputs[1], tile) * chunks_of(outputs[2], tile);
-}
-
-Filters filters(const Tensor& w) { return {const_cast<float*>(w.data<float>()), w.size(0), w.size(3)}; }
-
-/// Calls f(part, begin, end) for equal parts of [0, n), on a thread each.
-template <class F>
-void in_parts(int64_t n, int64_t parts, const F& f) {
-  parallel_for(parts, 1, [&](int64_t first, int64_t last) {
-    for (int64_t i = first; i < last; ++i) f(i, n * i / parts, n * (i + 1) / parts);
-  });
-}
-
-Range range(int64_t i, int64_t width, int64_t n) { return {i * width, std::min(n, (i + 1) * width)}; }
-
-/// Floats of one group of matrices that have at most `rows` rows.
-int64_t group_floats(int64_t rows, int64_t width) { return Matrices::floats(rows, width, width); }
-
 /// y = x * w (+ bias), or the gradient of the data, where y stands for dx and x for dy.
 struct Convolution {
   Map x;
@@ -87,8 +32,7 @@ struct Convolution {
   int64_t width = panel_width();
   int64_t blocks = chunks_of(x.channels, block_width), panels = chunks_of(y.channels, width);
   int64_t u_floats = group_floats(block_width, width);
-  int64_t n_threads = std::min<int64_t>(tiles, threads_for(2.0 * static_cast<double>(matrices * tiles) *
-                                                           static_cast<double>(x.channels * y.channels)));
+  int64_t n_threads = std::min(tiles, threads_for_products(tiles, x.channels, y.channels));
 
   Range in(int64_t block) const { return range(block, block_width, x.channels); }
   Range out(int64_t panel) const { return range(panel, width, y.channels); }
@@ -188,92 +132,6 @@ struct Convolution {
   }
 };
 
-/// dw from dy and x. Pairs of a block of outputs and a panel of inputs are independent of each other.
-struct FilterGradient {
-  Map dy, x;
-  Filters dw;
-  int64_t tiles;
-
-  int64_t width = panel_width();
-  int64_t panels = chunks_of(dw.inputs, width), pairs = chunks_of(dw.outputs, block_width) * panels;
-  int64_t du_floats = group_floats(block_width, width);
-  int64_t n_threads =
-      threads_for(2.0 * static_cast<double>(matrices * tiles) * static_cast<double>(dw.outputs * dw.inputs));
-
-  Range outputs(int64_t pair) const { return range(pair / panels, block_width, dw.outputs); }
-  Range inputs(int64_t pair) const { return range(pair % panels, width, dw.inputs); }
-
-  /// Transformed tiles and windows.
-  struct Factors {
-    Matrices d, v;
-  };
-  void transform(const Factors& f, const float* zeros, int64_t first) const {
-    in_parts(f.d.rows, std::min(n_threads, f.d.rows), [&](int64_t, int64_t begin, int64_t end) {
-      transform_gradient(dy, zeros, first + begin, end - begin, f.d, begin);
-      transform_input(x, zeros, first + begin, end - begin, f.v, begin);
-    });
-  }
-
-  /// du (+)= matrices [begin, end) of a pair's sum over tiles.
-  void sum(const Factors& f, int64_t pair, Range which, const Matrices& du, bool add) const {
-    multiply_transposed({.a = f.d.group(pair / panels) + which.begin * f.d.step(),
-                         .b = f.v.group(pair % panels) + which.begin * f.v.step(),
-                         .c = du.data + which.begin * du.step(),
-                         .a_step = f.d.step(),
-                         .b_step = f.v.step(),
-                         .c_step = du.step(),
-                         .count = which.size(),
-                         .rows = outputs(pair).size(),
-                         .depth = f.d.rows,
-                         .columns = inputs(pair).size(),
-                         .add = add});
-  }
-  void finish(int64_t pair, const Matrices& du) const {
-    transform_filter_gradient(du, outputs(pair), inputs(pair), dw);
-  }
-
-  void run() const {
-    // So many tiles at a time that their transforms stay in the cache that all threads share.
-    static constexpr int64_t most = 256;
-    const int64_t rows = chunks_of(tiles, chunks_of(tiles, most));
-    // A thread may use up a pair's sum as soon as it is complete, or all of them wait for the last tiles.
-    const bool at_once = rows == tiles && pairs >= n_threads;
-    const int64_t sums = at_once ? n_threads : pairs;
-    const int64_t n_zeros = up(std::max(dw.outputs, dw.inputs), line);
-    const int64_t d_floats = Matrices::floats(rows, block_width, dw.outputs);
-    const int64_t v_floats = Matrices::floats(rows, width, dw.inputs);
-    Scratch scratch(n_zeros + d_floats + v_floats + sums * du_floats);
-    const float* zeros = scratch.zeros(n_zeros);
-    float *d = scratch.take(d_floats), *v = scratch.take(v_floats), *du = scratch.take(sums * du_floats);
-    const auto sum_at = [&](int64_t i) { return Matrices{du + i * du_floats, block_width, width}; };
-
-    for (int64_t first = 0; first < tiles; first += rows) {
-      const int64_t count = std::min(rows, tiles - first);
-      const Factors factors{{d, count, block_width}, {v, count, width}};
-      transform(factors, zeros, first);
-      if (at_once) {
-        in_parts(pairs, n_threads, [&](int64_t part, int64_t begin, int64_t end) {
-          for (int64_t pair = begin; pair < end; ++pair) {
-            sum(factors, pair, {0, matrices}, sum_at(part), false);
-            finish(pair, sum_at(part));
-          }
-        });
-        return;
-      }
-      in_parts(pairs * matrices, n_threads, [&](int64_t, int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end;) {
-          const int64_t pair = i / matrices, next = std::min(end, (pair + 1) * matrices);
-          sum(factors, pair, {i - pair * matrices, next - pair * matrices}, sum_at(pair), first > 0);
-          i = next;
-        }
-      });
-    }
-    in_parts(pairs, std::min(n_threads, pairs), [&](int64_t, int64_t begin, int64_t end) {
-      for (int64_t pair = begin; pair < end; ++pair) finish(pair, sum_at(pair));
-    });
-  }
-};
-
 }  // namespace
 
 bool wanted(const Tensor& maps, const Tensor& w, const ops::Conv2dArgs& args) {
@@ -313,14 +171,6 @@ void backward_data(const Tensor& dy, const Tensor& w, const ops::Conv2dArgs& arg
               .y = cut(dx, s),
               .tiles = tiles_of(s)}
       .run();
-}
-
-void backward_weight(const Tensor& dy, const Tensor& x, const ops::Conv2dArgs& args, Tensor& dw,
-                     Tensor& dbias) {
-  const Shape& s = dy.shape();
-  FilterGradient{.dy = cut(dy, s), .x = cut(x, s, args.padding), .dw = filters(dw), .tiles = tiles_of(s)}
-      .run();
-  if (dbias.defined()) column_sum(Elements(dy.data<float>()), s.rows(), s[3], dbias.data<float>());
 }
 
 }  // namespace winograd
