@@ -1,6 +1,7 @@
 
 #include "apps/trainer/command.h"
 #include "lib/backend/cpu/parallel.h"
+#include "lib/backend/cpu/winograd.h"
 #include "lib/base/log.h"
 #include "lib/base/system.h"
 #include "lib/checkpoint/weights.h"
@@ -62,6 +63,7 @@ int predict(Flags& flags) {
   const train::Settings settings(config);
   const Device device = train::choose_device(settings.run.device);
   cpu::set_threads(static_cast<int>(settings.run.threads.value_or(available_cores())));
+  cpu::set_winograd(settings.conv.winograd ? cpu::Winograd::fast : cpu::Winograd::off);
 
   const Tensor input = read_input(flags.input);
   const auto model =

@@ -81,6 +81,7 @@ Settings::Settings(const config::Config& c)
       test(config::bind<TestSettings>(c.group("TEST"))),
       data(config::bind<DataSettings>(c.root())),
       amp(config::bind<AmpSettings>(c.root())),
+      conv(config::bind<ConvSettings>(c.group("CONV"))),
       loader(config::bind<data::LoaderConfig>(c.group("DATA"))) {}
 
 Device choose_device(const std::string& key, int local_rank) {

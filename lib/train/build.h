@@ -29,6 +29,7 @@ struct Settings {
   TestSettings test;
   DataSettings data;
   AmpSettings amp;
+  ConvSettings conv;
   data::LoaderConfig loader;
 };
 

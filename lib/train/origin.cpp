@@ -47,6 +47,7 @@ constexpr Rule rules[] = {
     {"DEVICE", Effect::bits},
     {"DETERMINISTIC", Effect::bits},
     {"CUDNN.*", Effect::bits},
+    {"CONV.*", Effect::bits},
     {"TF32", Effect::bits},
     {"TRAIN.USE_CHECKPOINT", Effect::bits},
     {"TRAIN.SYNC_BN", Effect::course},

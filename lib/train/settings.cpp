@@ -32,7 +32,7 @@ bool declared(std::string_view group) {
 
 const bool all = declared<RunSettings>("") && declared<ModelSettings>("MODEL") &&
                  declared<TrainSettings>("TRAIN") && declared<TestSettings>("TEST") &&
-                 declared<DataSettings>("") && declared<AmpSettings>("");
+                 declared<DataSettings>("") && declared<AmpSettings>("") && declared<ConvSettings>("CONV");
 
 }  // namespace
 
@@ -109,6 +109,11 @@ void TestSettings::fields(config::Fields& f) {
   f("METRICS", metrics,
     "registered metrics, the first of which decides what is best; empty: acc1 and acc5 for class labels, mse "
     "and mae for values");
+}
+
+void ConvSettings::fields(config::Fields& f) {
+  f("WINOGRAD", winograd,
+    "on the CPU, 3x3 convolutions in f32 by Winograd's algorithm where that is faster; false: direct sums");
 }
 
 void DataSettings::fields(config::Fields& f) {

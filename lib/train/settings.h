@@ -56,6 +56,12 @@ struct TestSettings {
   void fields(config::Fields&);
 };
 
+/// CONV: how convolutions are computed.
+struct ConvSettings {
+  bool winograd = true;
+  void fields(config::Fields&);
+};
+
 /// DATA and AUG: which data.
 struct DataSettings {
   std::string dataset = "imagenet";

@@ -1,5 +1,6 @@
 #include "lib/ops/conv.h"
 
+#include "lib/backend/cpu/winograd.h"
 #include "tests/ops/cases.h"
 
 namespace trainer::test {
@@ -54,7 +55,19 @@ std::vector<Conv> convolutions() {
       {"depthwise 5x5 dilation 2", {1, 9, 9, 7}, 7, 5, {.padding = 4, .dilation = 2, .groups = 7}},
       {"depthwise 7x7", {1, 9, 10, 24}, 24, 7, {.padding = 3, .groups = 24}, true},
       {"depthwise with multiplier 2", {1, 5, 5, 3}, 6, 3, {.padding = 1, .groups = 3}},
+      {"3x3, 5x5 maps", {5, 5, 5, 19}, 33, 3, {.padding = 1}, true},
+      {"3x3 without padding, 17x9 maps", {1, 17, 9, 12}, 20, 3},
+      {"3x3, 13x17 maps", {3, 13, 17, 36}, 24, 3, {.padding = 1}},
+      {"3x3, padding on one axis", {2, 7, 11, 65}, 40, 3, {.padding = {0, 1}}, true},
       {"empty batch", {0, 5, 5, 4}, 3, 3, {.padding = 1}, true},
+  };
+}
+
+/// Where the CPU backend uses Winograd's algorithm by itself. (Too large for differences in f64.)
+std::vector<Conv> large_convolutions() {
+  return {
+      {"3x3, 12x12 maps of many channels", {4, 12, 12, 64}, 48, 3, {.padding = 1}, true},
+      {"3x3 without padding, of many channels", {4, 14, 14, 64}, 64, 3},
   };
 }
 
@@ -86,6 +99,17 @@ std::vector<Case> conv2d_cases() {
 }
 
 TEST_OP("conv2d", conv2d_cases, ops::Conv2d, ops::Conv2dBackwardData, ops::Conv2dBackwardWeight)
+
+TEST_CASE("conv2d: backends, by Winograd's algorithm or not", "[conv2d][backends]") {
+  std::vector<Case> cases = conv2d_cases();
+  for (const Conv& v : large_convolutions()) cases.push_back(make(v));
+  for (const auto where : {cpu::Winograd::off, cpu::Winograd::always, cpu::Winograd::fast}) {
+    INFO("Winograd's algorithm: " << static_cast<int>(where));
+    cpu::set_winograd(where);  // fast again at the end
+    compare_backends("conv2d", cases,
+                     has_kernels<ops::Conv2d, ops::Conv2dBackwardData, ops::Conv2dBackwardWeight>);
+  }
+}
 
 }  // namespace
 }  // namespace trainer::test

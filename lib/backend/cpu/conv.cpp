@@ -1,6 +1,7 @@
 // Convolution through oneDNN. Activations stay channels last; weights and their gradient are copied to and
 // from the layout that the primitive prefers, which is worth it for all but the smallest maps: with plain
-// weights oneDNN falls back to im2col + GEMM at half the speed.
+// weights oneDNN falls back to im2col + GEMM at half the speed. 3x3 convolutions go to winograd.h where that
+// is faster.
 #include "lib/ops/conv.h"
 
 #include <optional>
@@ -9,6 +10,7 @@
 #include "lib/backend/cpu/onednn.h"
 #include "lib/backend/cpu/parallel.h"
 #include "lib/backend/cpu/primitive_cache.h"
+#include "lib/backend/cpu/winograd.h"
 
 namespace trainer::cpu {
 namespace {
@@ -178,6 +180,7 @@ Plan& plan(const Problem& p, int nthr) {
 
 void forward(const Tensor& x, const Tensor& w, const Tensor& bias, const ops::Conv2dArgs& args, Tensor& y) {
   if (y.numel() == 0) return;
+  if (winograd::wanted(y, w, args)) return winograd::forward(x, w, bias, args, y);
   const Problem p{x.shape(), w.shape(), y.shape(), args, bias.defined(), x.dtype()};
   const ThreadScope scope(threads_for(p.flops()));
   auto& [packing, convolution] = plan<ForwardPlan>(p, threads_for(p.flops()));
@@ -189,6 +192,7 @@ void forward(const Tensor& x, const Tensor& w, const Tensor& bias, const ops::Co
 void backward_data(const Tensor& dy, const Tensor& w, const ops::Conv2dArgs& args, Tensor& dx) {
   if (dx.numel() == 0) return;
   if (dy.numel() == 0) return dx.zero();
+  if (winograd::wanted(dx, w, args)) return winograd::backward_data(dy, w, args, dx);
   const Problem p{dx.shape(), w.shape(), dy.shape(), args, false, dy.dtype()};
   const ThreadScope scope(threads_for(p.flops()));
   auto& [packing, convolution] = plan<BackwardDataPlan>(p, threads_for(p.flops()));
@@ -203,6 +207,7 @@ void backward_weight(const Tensor& dy, const Tensor& x, const ops::Conv2dArgs& a
     if (dbias.defined()) dbias.zero();
     return;
   }
+  if (winograd::wanted(dy, dw, args)) return winograd::backward_weight(dy, x, args, dw, dbias);
   const Problem p{x.shape(), dw.shape(), dy.shape(), args, dbias.defined(), x.dtype(), dw.dtype()};
   const ThreadScope scope(threads_for(p.flops()));
   auto& [unpacking, convolution] = plan<BackwardWeightPlan>(p, threads_for(p.flops()));

@@ -1,0 +1,177 @@
+// Which convolutions are computed by Winograd's algorithm; forward, and the gradient of the data.
+#include "lib/backend/cpu/winograd.h"
+
+#include <atomic>
+
+#include "lib/backend/cpu/winograd_parts.h"
+
+namespace trainer::cpu {
+namespace {
+
+std::atomic<Winograd>& mode() {
+  static std::atomic<Winograd> value{Winograd::fast};
+  return value;
+}
+
+}  // namespace
+
+void set_winograd(Winograd where) { mode().store(where, std::memory_order_relaxed); }
+
+namespace winograd {
+namespace {
+
+/// y = x * w (+ bias), or the gradient of the data, where y stands for dx and x for dy.
+struct Convolution {
+  Map x;
+  Filters w;
+  bool forward;
+  const float* bias;
+  Map y;
+  int64_t tiles;
+
+  int64_t width = panel_width();
+  int64_t blocks = chunks_of(x.channels, block_width), panels = chunks_of(y.channels, width);
+  int64_t u_floats = group_floats(block_width, width);
+  int64_t n_threads = std::min(tiles, threads_for_products(tiles, x.channels, y.channels));
+
+  Range in(int64_t block) const { return range(block, block_width, x.channels); }
+  Range out(int64_t panel) const { return range(panel, width, y.channels); }
+
+  Matrices transformed_filters(int64_t panel, int64_t block, float* memory) const {
+    const Matrices u{memory, in(block).size(), width};
+    transform_filters(w, forward, in(block), out(panel), u);
+    return u;
+  }
+
+  /// A panel of y from transformed windows of tiles from `first` on; filters(block) gives right factors.
+  template <class F>
+  void compute(int64_t panel, int64_t first, const Matrices& v, const Matrices& m, const F& filters) const {
+    for (int64_t b = 0; b < blocks; ++b) {
+      const Matrices u = filters(b);
+      multiply({.a = v.group(b),
+                .b = u.data,
+                .c = m.data,
+                .a_step = v.step(),
+                .b_step = u.step(),
+                .c_step = m.step(),
+                .count = matrices,
+                .rows = v.rows,
+                .depth = u.rows,
+                .columns = out(panel).size(),
+                .add = b > 0});
+    }
+    transform_output(m, bias, out(panel), first, y);
+  }
+
+  /// Each thread takes its tiles through all stages, so many at a time that they stay in its cache.
+  void run_by_tiles() const {
+    const int64_t per_thread = chunks_of(tiles, n_threads);
+    const int64_t rows = chunks_of(per_thread, chunks_of(per_thread, rows_at_once()));
+    const int64_t v_floats = Matrices::floats(rows, block_width, x.channels),
+                  m_floats = group_floats(rows, width);
+    const int64_t n_zeros = up(x.channels, line), filters = panels * blocks;
+    Scratch scratch(n_zeros + filters * u_floats + n_threads * (v_floats + m_floats));
+    const float* zeros = scratch.zeros(n_zeros);
+    float *u = scratch.take(filters * u_floats), *own = scratch.take(n_threads * (v_floats + m_floats));
+
+    in_parts(filters, std::min(n_threads, filters), [&](int64_t, int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) transformed_filters(i / blocks, i % blocks, u + i * u_floats);
+    });
+    in_parts(tiles, n_threads, [&](int64_t part, int64_t begin, int64_t end) {
+      float* memory = own + part * (v_floats + m_floats);
+      for (int64_t first = begin; first < end; first += rows) {
+        const int64_t count = std::min(rows, end - first);
+        const Matrices v{memory, count, block_width}, m{memory + v_floats, count, width};
+        transform_input(x, zeros, first, count, v, 0);
+        for (int64_t p = 0; p < panels; ++p) {
+          compute(p, first, v, m, [&](int64_t b) {
+            return Matrices{u + (p * blocks + b) * u_floats, in(b).size(), width};
+          });
+        }
+      }
+    });
+  }
+
+  /// Each thread takes its channels of y through all tiles: transformed filters, which are larger than
+  /// everything else, never leave its cache.
+  void run_by_panels() const {
+    const int64_t v_floats = Matrices::floats(tiles, block_width, x.channels),
+                  m_floats = group_floats(tiles, width);
+    const int64_t n_zeros = up(x.channels, line), parts = std::min(n_threads, panels);
+    Scratch scratch(n_zeros + v_floats + parts * (u_floats + m_floats));
+    const float* zeros = scratch.zeros(n_zeros);
+    const Matrices v{scratch.take(v_floats), tiles, block_width};
+    float* own = scratch.take(parts * (u_floats + m_floats));
+
+    in_parts(tiles, n_threads, [&](int64_t, int64_t begin, int64_t end) {
+      transform_input(x, zeros, begin, end - begin, v, begin);
+    });
+    in_parts(panels, parts, [&](int64_t part, int64_t begin, int64_t end) {
+      float* memory = own + part * (u_floats + m_floats);
+      const Matrices m{memory + u_floats, tiles, width};
+      for (int64_t p = begin; p < end; ++p)
+        compute(p, 0, v, m, [&](int64_t b) { return transformed_filters(p, b, memory); });
+    });
+  }
+
+  /// As many tiles as fit into 600 KiB of a thread's cache; or, if they were so few that reading the filters
+  /// took as long as multiplying, many.
+  int64_t rows_at_once() const {
+    const auto row = static_cast<int64_t>(sizeof(float)) * matrices * (x.channels + width);
+    const int64_t fit = (int64_t{600} << 10) / row;
+    return fit < 24 ? 98 : std::min<int64_t>(fit, 56);
+  }
+
+  void run() const {
+    static constexpr int64_t few = 128;  // tiles, whose products for a panel still fit into a thread's cache
+    if (tiles <= few && panels >= n_threads) {
+      run_by_panels();
+    } else {
+      run_by_tiles();
+    }
+  }
+};
+
+}  // namespace
+
+bool wanted(const Tensor& maps, const Tensor& w, const ops::Conv2dArgs& args) {
+  const Winograd where = mode().load(std::memory_order_relaxed);
+  const bool possible = maps.dtype() == DType::f32 && w.dtype() == DType::f32 && w.size(1) == 3 &&
+                        w.size(2) == 3 && args.stride == ops::Pair(1) && args.dilation == ops::Pair(1) &&
+                        args.groups == 1;
+  if (where != Winograd::fast || !possible) return possible && where == Winograd::always;
+
+  // Multiplications of both methods, transforms counted in multiplications as they were measured: they take
+  // as long as 20 more channels on either side would, those of the filters as long as 6 more tiles. Lanes
+  // that are left empty cost the same as full ones. With a margin for what this leaves out (memory, mostly).
+  const int64_t lanes = panel_width() / 2, in = up(w.size(3), lanes), out = up(w.size(0), lanes);
+  const int64_t pixels = maps.size(0) * maps.size(1) * maps.size(2);
+  const int64_t direct = 9 * pixels * w.size(0) * w.size(3);
+  const int64_t ours = matrices * (tiles_of(maps.shape()) + 6) * (in * out + 20 * (in + out));
+  return 3 * direct >= 4 * ours;
+}
+
+void forward(const Tensor& x, const Tensor& w, const Tensor& bias, const ops::Conv2dArgs& args, Tensor& y) {
+  const Shape& s = y.shape();
+  Convolution{.x = cut(x, s, args.padding),
+              .w = filters(w),
+              .forward = true,
+              .bias = bias.defined() ? bias.data<float>() : nullptr,
+              .y = cut(y, s),
+              .tiles = tiles_of(s)}
+      .run();
+}
+
+void backward_data(const Tensor& dy, const Tensor& w, const ops::Conv2dArgs& args, Tensor& dx) {
+  const Shape& s = dx.shape();
+  Convolution{.x = cut(dy, s, {2 - args.padding.h, 2 - args.padding.w}),
+              .w = filters(w),
+              .forward = false,
+              .bias = nullptr,
+              .y = cut(dx, s),
+              .tiles = tiles_of(s)}
+      .run();
+}
+
+}  // namespace winograd
+}  // namespace trainer::cpu
