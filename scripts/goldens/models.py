@@ -4,9 +4,10 @@ import timm
 import torch
 
 
-def create(name: str, num_classes: int, in_chans: int = 3, stem: str = "default") -> torch.nn.Module:
+def create(name: str, num_classes: int, in_chans: int = 3, stem: str = "default", size: int = 224) -> torch.nn.Module:
     """A timm model without trained weights. `stem` small: 3x3 convolution of stride 1, no pooling (for 32 px)."""
-    model = timm.create_model(name, pretrained=False, num_classes=num_classes, in_chans=in_chans)
+    sized = {"img_size": size} if name.startswith("vit") else {}
+    model = timm.create_model(name, pretrained=False, num_classes=num_classes, in_chans=in_chans, **sized)
     if stem == "small":
         model.conv1 = torch.nn.Conv2d(in_chans, model.conv1.out_channels, 3, padding=1, bias=False)
         model.maxpool = torch.nn.Identity()

@@ -37,11 +37,13 @@ bool equal(const Tensor& a, const Tensor& b) {
   return a.shape() == b.shape() && std::equal(a.raw(), a.raw() + a.bytes(), b.raw());
 }
 
-/// One ResNet of each kind of block. The others differ in depth only and take long; their names, shapes and
-/// logits are compared with timm's in resnet_golden_test.cpp.
+/// One or two of each family. The others differ in depth and width only and take long; their names, shapes
+/// and logits are compared with timm's in golden_test.cpp.
 std::vector<std::string> quick_models() {
   std::vector<std::string> names = nn::models().names();
-  for (const char* deep : {"resnet34", "resnet101", "resnet152"}) std::erase(names, deep);
+  for (const char* deep : {"resnet34", "resnet101", "resnet152", "vit_small_patch16_224",
+                           "vit_base_patch16_224", "vit_base_patch32_224"})
+    std::erase(names, deep);
   return names;
 }
 

@@ -1,11 +1,15 @@
-"""State-dict names, shapes, parameter counts and multiply-adds of timm's residual networks -> timm_resnets.json."""
+"""State-dict names, shapes, parameter counts and multiply-adds of timm's models -> timm_{resnets,vits}.json."""
 
 import torch
 
 import models
 import store
 
-NAMES = ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
+NAMES = {
+    "timm_resnets": ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"],
+    "timm_vits": ["vit_tiny_patch16_224", "vit_small_patch16_224", "vit_small_patch32_224", "vit_base_patch16_224",
+                  "vit_base_patch32_224"],
+}
 SIZE = 224
 
 
@@ -25,17 +29,22 @@ def multiply_adds(model: torch.nn.Module, size: int) -> int:
     return total
 
 
-def main() -> None:
+def write(fixture: str) -> None:
     described = {}
-    for name in NAMES:
+    for name in NAMES[fixture]:
         model = models.create(name, num_classes=1000)
         described[name] = {
             "parameters": sum(p.numel() for p in model.parameters()),
             "macs": multiply_adds(model, SIZE),
             "state": {n: list(t.shape) for n, t in model.state_dict().items()},
         }
-    store.write_json("timm_resnets", {"made_by": "scripts/goldens/timm_resnets.py", "num_classes": 1000,
-                                      "macs_at": SIZE} | described)
+    store.write_json(fixture, {"made_by": "scripts/goldens/timm_models.py", "num_classes": 1000, "macs_at": SIZE}
+                     | described)
+
+
+def main() -> None:
+    for fixture in NAMES:
+        write(fixture)
 
 
 if __name__ == "__main__":

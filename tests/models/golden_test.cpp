@@ -1,4 +1,4 @@
-// Our ResNets against timm's, trained and evaluated by PyTorch (tests/golden/README.md).
+// Our models against timm's, trained and evaluated by PyTorch (tests/golden/README.md).
 #include <nlohmann/json.hpp>
 
 #include "lib/base/file.h"
@@ -67,19 +67,20 @@ double norm(std::span<const float> v) {
   return std::sqrt(sum);
 }
 
-void compare_training(const std::string& kind, std::initializer_list<std::string> opts) {
-  const io::SafetensorsFile golden_file(folder + "resnet18_" + kind + ".safetensors", Exit::data);
+void compare_training(const std::string& fixture, std::initializer_list<std::string> opts) {
+  const io::SafetensorsFile golden_file(folder + fixture + ".safetensors", Exit::data);
   const auto& about = golden_file.metadata();
   const auto run = json::parse(about.at("settings"));
   const golden::Formula formula(std::stoull(about.at("seed")));
   const int64_t size = run.at("size"), batch = std::stoll(about.at("batch"));
-  const auto model = make("resnet18", size);
+  const auto model = make(about.at("model"), size);
   fill(*model, formula);
   nn::Context context{.training = true};
   nn::attach(*model, context);
   optim::Parameters parameters(*model, {.weight_decay = run.at("weight_decay")}, Device{});
   const config::Config c = settings(opts);
-  const auto optimizer = optim::optimizers().make(kind, c.group("TRAIN.OPTIMIZER"), parameters);
+  const auto optimizer =
+      optim::optimizers().make(about.at("optimizer"), c.group("TRAIN.OPTIMIZER"), parameters);
   const auto loss_function =
       nn::losses().make("cross_entropy", settings({"MODEL.LABEL_SMOOTHING", "0.0"}).group("MODEL"));
 
@@ -92,7 +93,7 @@ void compare_training(const std::string& kind, std::initializer_list<std::string
         (*loss_function)((*model)(Var(images(formula, static_cast<uint64_t>(step), batch, size))),
                          Tensor::of<int64_t>(std::span(labels), {batch}));
     loss.backward();
-    INFO("step " << step << " of " << kind);
+    INFO("step " << step << " of " << fixture);
     CHECK(loss.value().item() == Approx(expected.data<double>()[step]).epsilon(1e-4));
 
     if (step == 0) {
@@ -126,47 +127,56 @@ void compare_training(const std::string& kind, std::initializer_list<std::string
 }  // namespace
 
 TEST_CASE("ten steps of resnet18 with SGD are PyTorch's: losses and every gradient") {
-  compare_training("sgd", {"TRAIN.OPTIMIZER.NESTEROV", "False"});
+  compare_training("resnet18_sgd", {"TRAIN.OPTIMIZER.NESTEROV", "False"});
 }
-
 TEST_CASE("ten steps of resnet18 with AdamW are PyTorch's: losses and every gradient") {
-  compare_training("adamw", {});
+  compare_training("resnet18_adamw", {});
+}
+TEST_CASE("ten steps of vit_tiny with SGD are PyTorch's: losses and every gradient") {
+  compare_training("vit_tiny_sgd", {"TRAIN.OPTIMIZER.NESTEROV", "False"});
+}
+TEST_CASE("ten steps of vit_tiny with AdamW are PyTorch's: losses and every gradient") {
+  compare_training("vit_tiny_adamw", {});
 }
 
-TEST_CASE("logits of every ResNet are timm's") {
-  const io::SafetensorsFile golden_file(folder + "resnet_logits.safetensors", Exit::data);
-  const golden::Formula formula(std::stoull(golden_file.metadata().at("seed")));
-  for (const auto& info : golden_file.tensors()) {
-    INFO(info.name);
-    const json about = json::parse(golden_file.metadata().at("cases")).at(info.name);
-    const int64_t size = about.at("size");
-    const auto model = make(about.at("model"), size, about.at("stem"));
-    fill(*model, formula);
-    const NoGrad no_grad;
-    const Tensor expected = golden_file.tensor(info.name);
-    const Tensor logits = (*model)(Var(images(formula, 0, expected.size(0), size))).value();
-    double largest = 0, worst = 0;
-    for (int64_t i = 0; i < expected.numel(); ++i) {
-      largest = std::max(largest, std::abs(double{expected.data<float>()[i]}));
-      worst = std::max(worst, std::abs(double{expected.data<float>()[i]} - logits.data<float>()[i]));
+TEST_CASE("logits are timm's") {
+  for (const char* fixture : {"resnet_logits", "vit_logits"}) {
+    const io::SafetensorsFile golden_file(folder + fixture + ".safetensors", Exit::data);
+    const golden::Formula formula(std::stoull(golden_file.metadata().at("seed")));
+    for (const auto& info : golden_file.tensors()) {
+      INFO(info.name);
+      const json about = json::parse(golden_file.metadata().at("cases")).at(info.name);
+      const int64_t size = about.at("size");
+      const auto model = make(about.at("model"), size, about.at("stem"));
+      fill(*model, formula);
+      const NoGrad no_grad;
+      const Tensor expected = golden_file.tensor(info.name);
+      const Tensor logits = (*model)(Var(images(formula, 0, expected.size(0), size))).value();
+      double largest = 0, worst = 0;
+      for (int64_t i = 0; i < expected.numel(); ++i) {
+        largest = std::max(largest, std::abs(double{expected.data<float>()[i]}));
+        worst = std::max(worst, std::abs(double{expected.data<float>()[i]} - logits.data<float>()[i]));
+      }
+      CHECK(worst <= 1e-5 * largest);
     }
-    CHECK(worst <= 1e-5 * largest);
   }
 }
 
-TEST_CASE("names, shapes and parameter counts of the ResNets are timm's") {
-  const json all = json::parse(read_file(folder + "timm_resnets.json", Exit::data));
-  for (const std::string name : {"resnet18", "resnet34", "resnet50", "resnet101", "resnet152"}) {
-    INFO(name);
-    const json& expected = all.at(name);
-    const config::Config c = config::Config::defaults();
-    const auto model = nn::models().make(name, c.group("MODEL"), {224, 224, 3});
-    std::map<std::string, std::vector<int64_t>> ours, theirs;
-    for (const auto& [key, t] : checkpoint::state_dict(*model))
-      ours[key] = {t.shape().begin(), t.shape().end()};
-    for (const auto& [key, shape] : expected.at("state").items())
-      theirs[key] = shape.get<std::vector<int64_t>>();
-    CHECK(ours == theirs);
-    CHECK(nn::count_parameters(*model) == expected.at("parameters").get<int64_t>());
+TEST_CASE("names, shapes and parameter counts are timm's") {
+  for (const char* fixture : {"timm_resnets.json", "timm_vits.json"}) {
+    const json all = json::parse(read_file(folder + fixture, Exit::data));
+    for (const auto& [name, expected] : all.items()) {
+      if (!expected.is_object()) continue;  // how the file was made
+      INFO(name);
+      const config::Config c = config::Config::defaults();
+      const auto model = nn::models().make(name, c.group("MODEL"), {224, 224, 3});
+      std::map<std::string, std::vector<int64_t>> ours, theirs;
+      for (const auto& [key, t] : checkpoint::state_dict(*model))
+        ours[key] = {t.shape().begin(), t.shape().end()};
+      for (const auto& [key, shape] : expected.at("state").items())
+        theirs[key] = shape.get<std::vector<int64_t>>();
+      CHECK(ours == theirs);
+      CHECK(nn::count_parameters(*model) == expected.at("parameters").get<int64_t>());
+    }
   }
 }
