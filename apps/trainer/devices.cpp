@@ -27,16 +27,20 @@ struct Flags {
 };
 
 /// A device's fields, in the order of display; --query chooses among them.
-using Row = std::vector<std::pair<std::string, nlohmann::ordered_json>>;
+using Value = nlohmann::ordered_json;
+using Row = std::vector<std::pair<std::string, Value>>;
 
 /// Best of three, after one run to warm up.
 template <class F>
-double fastest(F&& run) {
+double fastest(Device device, F&& run) {
+  Backend& queue = backend(device.kind);
   run();
   double best = 1e30;
   for (int i = 0; i < 3; ++i) {
+    queue.synchronize(device.index);
     const double begin = now();
     run();
+    queue.synchronize(device.index);
     best = std::min(best, now() - begin);
   }
   return best;
@@ -47,7 +51,7 @@ double measure_gflops(Device device) {
   constexpr int64_t n = 2048;
   const Tensor a = Tensor::full({n, n}, 0.5, DType::f32, device),
                b = Tensor::full({n, n}, 0.25, DType::f32, device);
-  return 2e-9 * n * n * n / fastest([&] { ops::linear(a, b); });
+  return 2e-9 * n * n * n / fastest(device, [&] { ops::linear(a, b); });
 }
 
 /// y = a + b over arrays far larger than any cache: three streams.
@@ -55,27 +59,36 @@ double measure_gbytes(Device device) {
   constexpr int64_t n = int64_t{1} << 26;
   Tensor a = Tensor::full({n}, 1, DType::f32, device);
   const Tensor b = Tensor::full({n}, 2, DType::f32, device);
-  return 3e-9 * 4 * n / fastest([&] { ops::add_into(a, b); });
+  return 3e-9 * 4 * n / fastest(device, [&] { ops::add_into(a, b); });
 }
 
-Row cpu_row(bool measure) {
-  const MemoryInfo memory = memory_info();
-  Row row{{"index", 0},
-          {"device", "cpu"},
-          {"name", cpu_name()},
-          {"cores", available_cores()},
-          {"instruction_set", cpu::instruction_set()},
-          {"memory.total", memory.total},
-          {"memory.available", memory.available}};
+/// A field that a device does not have is null, so that all have the same.
+Row row_of(Device device, int index, bool measure) {
+  const DeviceInfo info = backend(device.kind).info(device.index);
+  const bool cpu = device.kind == Device::Kind::cpu;
+  Row row{{"index", index},
+          {"device", device.str()},
+          {"name", info.name},
+          {"cores", cpu ? Value(available_cores()) : Value()},
+          {"instruction_set", cpu ? Value(cpu::instruction_set()) : Value()},
+          {"memory.total", info.memory_total},
+          {"memory.available", info.memory_available}};
   if (measure) {
-    row.emplace_back("f32_gflops", std::round(measure_gflops({})));
-    row.emplace_back("copy_gbytes_per_s", std::round(measure_gbytes({}) * 10) / 10);
+    row.emplace_back("f32_gflops", std::round(measure_gflops(device)));
+    row.emplace_back("copy_gbytes_per_s", std::round(measure_gbytes(device) * 10) / 10);
   }
   return row;
 }
 
-std::string text_of(const std::string& field, const nlohmann::ordered_json& value) {
-  if (field.starts_with("memory.")) return human_bytes(value.get<double>());
+std::vector<Device> all_devices() {
+  std::vector<Device> all{Device{}};
+  if (!has_backend(Device::Kind::cuda)) return all;
+  for (int i = 0; i < backend(Device::Kind::cuda).count(); ++i) all.push_back({Device::Kind::cuda, i});
+  return all;
+}
+
+std::string text_of(const Value& value) {
+  if (value.is_null()) return "";
   return value.is_string() ? value.get<std::string>() : value.dump();
 }
 
@@ -104,10 +117,7 @@ void print_csv(const std::vector<Row>& rows, bool header) {
     std::puts("");
   }
   for (const Row& row : rows) {
-    for (size_t i = 0; i < row.size(); ++i) {
-      const auto& value = row[i].second;
-      fmt::print("{}{}", i > 0 ? ", " : "", value.is_string() ? value.get<std::string>() : value.dump());
-    }
+    for (size_t i = 0; i < row.size(); ++i) fmt::print("{}{}", i > 0 ? ", " : "", text_of(row[i].second));
     std::puts("");
   }
 }
@@ -124,15 +134,26 @@ void print_json(const std::vector<Row>& rows) {
 
 void print_table(const std::vector<Row>& rows) {
   for (const Row& row : rows) {
-    for (const auto& [name, value] : row) fmt::print("{:<18} {}\n", name, text_of(name, value));
+    if (&row != &rows.front()) std::puts("");
+    for (const auto& [name, value] : row) {
+      if (value.is_null()) continue;
+      const bool bytes = name.starts_with("memory.");
+      fmt::print("{:<18} {}\n", name, bytes ? human_bytes(value.get<double>()) : text_of(value));
+    }
   }
 }
 
 int list(const Flags& flags) {
-  check(Exit::usage, flags.index <= 0, "devices: there is no device {}", flags.index);
+  const std::vector<Device> devices = all_devices();
+  const auto count = static_cast<int>(devices.size());
+  check(Exit::usage, flags.index < count, "devices: there is no device {}", flags.index);
   cpu::set_threads(available_cores());
   do {
-    const std::vector<Row> rows{select(cpu_row(flags.measure), flags.query)};
+    std::vector<Row> rows;
+    for (int i = 0; i < count; ++i) {
+      if (flags.index < 0 || flags.index == i)
+        rows.push_back(select(row_of(devices[static_cast<size_t>(i)], i, flags.measure), flags.query));
+    }
     if (flags.format == "json") {
       print_json(rows);
     } else if (flags.format.starts_with("csv")) {

@@ -23,7 +23,7 @@ struct Row {
 Row measure(const std::string& name, const config::Config& config, const Shape& sample) {
   const auto model = nn::models().make(name, config.group("MODEL"), sample);
   for (const auto& [path, p] : nn::parameters(*model)) {
-    Tensor memory = p->var.value();
+    Tensor memory = p->value();
     memory.zero();
   }
   Row row{.name = name, .parameters = nn::count_parameters(*model)};

@@ -5,6 +5,7 @@
 #include "lib/base/system.h"
 #include "lib/checkpoint/weights.h"
 #include "lib/io/safetensors.h"
+#include "lib/ops/elementwise.h"
 #include "lib/ops/layout.h"
 #include "lib/train/build.h"
 
@@ -65,18 +66,19 @@ int predict(Flags& flags) {
   const Tensor input = read_input(flags.input);
   const auto model =
       train::build_model(config, settings, input.shape().drop_front(), device, {.replace_classifier = false});
+  if (settings.amp.dtype != "auto") nn::set_precision(*model, train::choose_precision(settings, device));
+  const auto f32 = [](const Var& v) { return ops::cast(v.value(), DType::f32).to(Device{}); };
   const NoGrad no_grad;
   const int64_t n = input.size(0);
   Rows logits;
   std::vector<Rows> features;
   for (int64_t begin = 0; begin < n; begin += settings.loader.batch_size) {
     const Var x(input.slice(begin, std::min(n, begin + settings.loader.batch_size)).clone().to(device));
-    logits.add((*model)(x).value().to(Device{}), n);
+    logits.add(f32((*model)(x)), n);
     if (!flags.features) continue;
     const auto maps = model->features(x);
     features.resize(maps.size());
-    for (size_t i = 0; i < maps.size(); ++i)
-      features[i].add(ops::to_channels_first(maps[i].value().to(Device{})), n);
+    for (size_t i = 0; i < maps.size(); ++i) features[i].add(ops::to_channels_first(f32(maps[i])), n);
   }
   check(Exit::data, n > 0, "{}: there are no samples", flags.input);
   checkpoint::StateDict results{{"logits", logits.all()}};

@@ -60,13 +60,15 @@ class Stopwatch final : public train::Hook {
   double total_ = 0;
 };
 
-void print(double step_seconds, int64_t samples, const comm::Comm& comm) {
+void print(double step_seconds, int64_t samples, const Process& process) {
+  const comm::Comm& comm = *process.comm;
+  const Device device = process.device;
   if (comm.rank() > 0) return;
   samples *= comm.size();
   nlohmann::ordered_json j;
   j["samples_per_s"] = std::round(static_cast<double>(samples) / step_seconds * 100) / 100;
   j["step_ms"] = std::round(step_seconds * 1e6) / 1e3;
-  j["peak_bytes"] = peak_memory_bytes();
+  j["peak_bytes"] = device.is_host() ? peak_memory_bytes() : pool_statistics(device).peak;
   std::puts(j.dump().c_str());
 }
 
@@ -99,11 +101,12 @@ int throughput(const config::Config& config, const train::Settings& settings, co
     Stopwatch& times = *watch;
     training.trainer->add(std::move(watch));
     training.trainer->run();
-    print(times.median(), batch, comm);
+    print(times.median(), batch, process);
     return 0;
   }
 
   const auto model = train::build_model(config, s, spec.input, device);
+  nn::set_precision(*model, train::choose_precision(s, device));
   nn::Context context;
   nn::attach(*model, context);
   const NoGrad no_grad;
@@ -122,7 +125,7 @@ int throughput(const config::Config& config, const train::Settings& settings, co
     total += times.back();
   }
   std::ranges::sort(times);
-  print(times[times.size() / 2], batch, comm);
+  print(times[times.size() / 2], batch, process);
   return 0;
 }
 

@@ -68,7 +68,7 @@ int train(const config::Config& config, const Settings& settings, const Process&
   if (validation->size() > 0) {
     trainer.add(std::make_unique<train::EvaluateHook>(
         train::build_loader(validation, settings, data::Split::val, comm),
-        build_metrics(config, validation->spec())));
+        train::build_metrics(config, settings, validation->spec())));
   }
   if (run) {
     trainer.add(std::make_unique<train::MetricsHook>(*run, settings.run.print_freq));
@@ -125,12 +125,13 @@ int evaluate(const config::Config& config, const Settings& settings, const Proce
   const auto model = train::build_model(config, s, dataset->spec().input, process.device,
                                         {.replace_classifier = resumed.empty()});
   train::begin_together(*model, comm);
+  nn::set_precision(*model, train::choose_precision(s, process.device));
   const auto loss = train::build_loss(config, s, dataset->spec());
   const auto loader = train::build_loader(dataset, s, data::Split::val, comm);
   nn::Context context;
   nn::attach(*model, context);
-  const auto result =
-      *train::evaluate(*model, context, *loss, build_metrics(config, dataset->spec()), *loader, comm);
+  const auto result = *train::evaluate(*model, context, *loss,
+                                       train::build_metrics(config, s, dataset->spec()), *loader, comm);
   if (comm.rank() == 0) std::puts(evaluation_json(result).c_str());
   return 0;
 }

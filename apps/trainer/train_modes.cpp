@@ -17,23 +17,14 @@ std::string build_text() { return version_text().substr(0, version_text().find('
 }  // namespace
 
 data::Spec sample_spec(const config::Config& config, const train::Settings& s) {
-  if (data::datasets().has(s.data.dataset) &&
-      (s.data.dataset != "tensors" || !config.get<std::string>("DATA.DATA_PATH").empty())) {
+  const bool has_files = !config.get<std::string>("DATA.DATA_PATH").empty();
+  const bool needs_files = data::datasets().reads(s.data.dataset, "DATA_PATH");
+  if (data::datasets().has(s.data.dataset) && (has_files || !needs_files)) {
     // Without the number of classes: labels do not matter here.
-    return data::datasets()
-        .make(s.data.dataset, config.group("DATA"), data::Request{.channels = s.model.in_chans.value_or(0)})
-        ->spec();
+    return data::make_dataset(config.root(), {.channels = s.model.in_chans.value_or(0)})->spec();
   }
   const auto side = config.get<int64_t>("DATA.IMG_SIZE");
   return {.input = {side, side, s.model.in_chans.value_or(3)}};
-}
-
-train::Metrics build_metrics(const config::Config& config, const data::Spec& spec) {
-  const std::vector<std::string> names = spec.is_classification() ? std::vector<std::string>{"acc1", "acc5"}
-                                                                  : std::vector<std::string>{"mse", "mae"};
-  train::Metrics all;
-  for (const std::string& name : names) all.emplace_back(name, metrics::metrics().make(name, config.root()));
-  return all;
 }
 
 std::map<std::string, std::string> derived_values(const train::Settings& s, const train::Plan& plan,
@@ -81,6 +72,12 @@ void announce(const train::Settings& s, const train::Training& t, const Process&
   log::info("{}: {} samples; effective batch {}, learning rate {:.4g}", s.data.dataset,
             with_commas(t.loader->dataset().size()), plan.effective_batch,
             train::scaled_rates(s.train, plan.effective_batch).base);
+  if (const nn::Precision& p = t.parameters->precision(); p.mixed()) {
+    log::info("mixed precision: {} (O{}){}", name_of(p.compute), static_cast<int>(p.level),
+              p.compute == DType::f16 && device.is_host()
+                  ? ", which is slow on a CPU: bf16 is the fast type there"
+                  : "");
+  }
   log::info("writing to {}", run);
 }
 

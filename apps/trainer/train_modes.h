@@ -23,9 +23,6 @@ int throughput(const config::Config&, const train::Settings&, const Process&, bo
 /// What samples look like: as the dataset says where it can be had without files, else images of IMG_SIZE.
 data::Spec sample_spec(const config::Config&, const train::Settings&);
 
-/// What is evaluated for such data: acc1 and acc5, or mse and mae.
-train::Metrics build_metrics(const config::Config&, const data::Spec&);
-
 /// What was computed from the configuration: derived.yaml.
 std::map<std::string, std::string> derived_values(const train::Settings&, const train::Plan&, const Process&);
 

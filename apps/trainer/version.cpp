@@ -11,7 +11,7 @@ std::string version_text() {
   const std::string compiler = "g++ " __VERSION__;
 #endif
   std::string devices = "cpu, ref";
-  if (has_backend(Device::Kind::cuda)) devices += ", cuda";
+  if (may_have_backend(Device::Kind::cuda)) devices += ", cuda";
   return fmt::format("trainer {} ({}, {}, {})\nlibraries: {}\ndevices: {}", TRAINER_VERSION,
                      TRAINER_BUILD_TYPE, compiler, TRAINER_COMMIT, cpu::library_versions(), devices);
 }

@@ -10,10 +10,18 @@ Var relu(const Var& x) {
 }
 
 Var add(const Var& a, const Var& b) {
-  return record(ops::add(a.value(), b.value()), {&a, &b}, [](Grads& g) {
-    g.pass(0, g.dy());
-    g.pass(1, g.dy());
+  const DType types[] = {a.value().dtype(), b.value().dtype()};
+  return record(ops::add(a.value(), b.value()), {&a, &b}, [types](Grads& g) {
+    for (int i = 0; i < 2; ++i) {
+      if (g.wants(i)) g.pass(i, g.dy().dtype() == types[i] ? g.dy() : ops::cast(g.dy(), types[i]));
+    }
   });
+}
+
+Var cast(const Var& x, DType to) {
+  const DType from = x.value().dtype();
+  if (from == to) return x;
+  return record(ops::cast(x.value(), to), {&x}, [from](Grads& g) { g.pass(0, ops::cast(g.dy(), from)); });
 }
 
 Var dropout(const Var& x, const ops::DropoutArgs& args) {

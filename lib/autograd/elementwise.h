@@ -7,7 +7,10 @@
 namespace trainer::autograd {
 
 Var relu(const Var& x);
+/// Of two types the wider one results.
 Var add(const Var& a, const Var& b);
+/// x itself if it has this type already.
+Var cast(const Var& x, DType);
 Var dropout(const Var& x, const ops::DropoutArgs&);
 /// Same elements, other shape; shares storage both ways.
 Var view(const Var& x, const Shape&);

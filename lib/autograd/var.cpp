@@ -171,6 +171,7 @@ void Var::rebase(Tensor value, Tensor gradient, int64_t tag) {
   value_ = std::move(value);
   if (!node_) return;
   node_->device_ = value_.device();
+  node_->dtype_ = gradient.defined() ? gradient.dtype() : value_.dtype();
   node_->gradient_ = std::move(gradient);
   node_->fresh_ = true;
   node_->tag_ = tag;

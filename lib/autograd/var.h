@@ -71,7 +71,8 @@ class Var {
   /// filled with zeros.
   void zero_grad() const;
   /// Moves a leaf onto other memory (an arena): value's elements are not copied; gradients will be written
-  /// into `gradient`. `tag` names it to a GradientListener; -1: it is not announced.
+  /// into `gradient`, which may be wider than the value (f32 for 16 bits). `tag` names it to a
+  /// GradientListener; -1: it is not announced.
   void rebase(Tensor value, Tensor gradient, int64_t tag = -1);
 
   /// Differentiates this scalar with respect to every leaf it depends on. `seed` (rank 0) is the gradient of

@@ -26,7 +26,7 @@ void Item::assign(const Tensor& from_file) {
 
 std::vector<Item> model_items(nn::Module& model) {
   std::vector<Item> items;
-  for (const auto& [name, p] : nn::parameters(model)) items.push_back({name, p->var.value(), p->layout});
+  for (const auto& [name, p] : nn::parameters(model)) items.push_back({name, p->value(), p->layout});
   for (const auto& [name, b] : nn::buffers(model)) items.push_back({name, b->value});
   return items;
 }

@@ -27,6 +27,15 @@ class Hash {
 /// Of the calls in which ranks tell each other what they are about to call for the first time.
 constexpr uint64_t introduction = 1;
 
+/// The implementations work in host memory: what lies elsewhere is copied there and back.
+template <class F>
+void on_host(Tensor& t, F&& collective) {
+  if (t.device().is_host()) return collective(t);
+  Tensor copy = t.to(Device{});
+  collective(copy);
+  t.copy_from(copy);
+}
+
 constexpr std::array<std::string_view, 2> planned = {"nccl", "shm"};
 
 }  // namespace
@@ -66,11 +75,7 @@ struct Comm::Pieces {
     return all;
   }
 
-  void check_tensor() const {
-    check(t->defined(), "{} {}: there is no tensor", op, what);
-    check(t->device().is_host(), "{} {}: collectives on {} need COMM.BACKEND nccl, which is not built", op,
-          what, t->device().str());
-  }
+  void check_tensor() const { check(t->defined(), "{} {}: there is no tensor", op, what); }
 };
 
 std::string Comm::Call::str() const { return fmt::format("{} (#{})", text, sequence); }
@@ -111,14 +116,17 @@ void Comm::all_reduce(Tensor& t, std::string_view what) {
   pieces.check_tensor();
   check(t.dtype() == DType::f32 || t.dtype() == DType::f64 || t.dtype() == DType::i64,
         "all_reduce {}: {} is not summed; f32, f64 and i64 are", what, name_of(t.dtype()));
-  if (size_ > 1) perform(pieces, [&](const Call& call) { do_all_reduce(call, t); });
+  if (size_ == 1) return;
+  on_host(t, [&](Tensor& host) { perform(pieces, [&](const Call& call) { do_all_reduce(call, host); }); });
 }
 
 void Comm::broadcast(Tensor& t, int root, std::string_view what) {
   const Pieces pieces{"broadcast", what, &t, root};
   pieces.check_tensor();
   check(root >= 0 && root < size_, "broadcast {}: there is no rank {} of {}", what, root, size_);
-  if (size_ > 1) perform(pieces, [&](const Call& call) { do_broadcast(call, t, root); });
+  if (size_ == 1) return;
+  on_host(t,
+          [&](Tensor& host) { perform(pieces, [&](const Call& call) { do_broadcast(call, host, root); }); });
 }
 
 std::vector<std::string> Comm::all_gather(std::string_view bytes, std::string_view what) {

@@ -30,8 +30,9 @@ struct CommConfig {
 /// are Error(Exit::distributed) that says both. After an error every call throws that error again: nothing
 /// but destruction is possible.
 ///
-/// Calls may come from several threads, one at a time; their order has to be the same on every rank. Tensors
-/// are in host memory.
+/// Calls may come from several threads, one at a time; their order has to be the same on every rank. A tensor
+/// in the memory of a device is summed through a copy on the host (nccl, which would sum it there, is not
+/// built yet).
 class Comm {
  public:
   virtual ~Comm() = default;

@@ -1,7 +1,6 @@
 #include "lib/comm/synchronize.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace trainer::comm {
 namespace {
@@ -29,34 +28,34 @@ std::pair<std::string, std::string> first_difference(std::string_view a, std::st
   }
 }
 
-/// Copies the tensors' bytes from `begin` on, as if they lay one after the other, to or from `window`.
-void copy_window(std::span<const NamedTensor> tensors, size_t begin, std::span<std::byte> window,
-                 bool to_window) {
-  size_t position = 0;  // of the tensor
+/// Copies the tensors' bytes from `begin` on, as if they lay one after the other, to or from `window` (u8 on
+/// the host); the tensors may be anywhere.
+void copy_window(std::span<const NamedTensor> tensors, int64_t begin, Tensor& window, bool to_window) {
+  int64_t position = 0;  // of the tensor
   for (const auto& [name, t] : tensors) {
-    const size_t from = std::max(begin, position);
-    const size_t to = std::min(begin + window.size(), position + t->bytes());
+    const auto bytes = static_cast<int64_t>(t->bytes());
+    const int64_t from = std::max(begin, position), to = std::min(begin + window.numel(), position + bytes);
     if (from < to) {
-      std::byte* const there = window.data() + (from - begin);
-      std::byte* const here = t->raw() + (from - position);
-      std::memcpy(to_window ? there : here, to_window ? here : there, to - from);
+      Tensor there = window.slice(from - begin, to - begin);
+      Tensor here = Tensor::over(t->storage(), t->offset() + static_cast<size_t>(from - position),
+                                 {to - from}, DType::u8);
+      (to_window ? there : here).copy_from(to_window ? here : there);
     }
-    position += t->bytes();
+    position += bytes;
   }
 }
 
 /// Few large messages instead of one for each tensor.
 void broadcast_packed(Comm& comm, std::span<const NamedTensor> tensors, std::string_view what) {
-  constexpr size_t largest = size_t{16} << 20;
-  size_t total = 0;
-  for (const auto& [name, t] : tensors) total += t->bytes();
-  Tensor window = Tensor::empty({static_cast<int64_t>(std::min(largest, total))}, DType::u8);
-  for (size_t begin = 0; begin < total; begin += largest) {
-    Tensor part = window.slice(0, static_cast<int64_t>(std::min(largest, total - begin)));
-    const std::span<std::byte> bytes(part.raw(), part.bytes());
-    if (comm.rank() == 0) copy_window(tensors, begin, bytes, true);
+  constexpr int64_t largest = int64_t{16} << 20;
+  int64_t total = 0;
+  for (const auto& [name, t] : tensors) total += static_cast<int64_t>(t->bytes());
+  Tensor window = Tensor::empty({std::min(largest, total)}, DType::u8);
+  for (int64_t begin = 0; begin < total; begin += largest) {
+    Tensor part = window.slice(0, std::min(largest, total - begin));
+    if (comm.rank() == 0) copy_window(tensors, begin, part, true);
     comm.broadcast(part, 0, what);
-    if (comm.rank() != 0) copy_window(tensors, begin, bytes, false);
+    if (comm.rank() != 0) copy_window(tensors, begin, part, false);
   }
 }
 

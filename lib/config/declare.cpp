@@ -26,6 +26,11 @@ void check_place(const Declarations& known, const std::string& key) {
   check(!is_group, "{} is declared as a leaf and as the group of {}", key, is_group ? below->first : "");
 }
 
+/// A key that several components read means what each of them says.
+void add_meaning(std::string& help, const std::string& more) {
+  if (help.find(more) == help.npos) help += "; " + more;
+}
+
 }  // namespace
 
 const Declarations& declarations() { return all(); }
@@ -43,7 +48,12 @@ void declare(Declaration added) {
         first.type.name(), added.type.name());
   check(first.fallback == added.fallback, "{} is declared with the defaults {} and {}", added.key,
         first.fallback.repr(), added.fallback.repr());
-  if (first.unsupported && !added.unsupported) first = std::move(added);
+  if (added.unsupported) return;
+  if (first.unsupported) {
+    first = std::move(added);
+  } else {
+    add_meaning(first.help, added.help);
+  }
 }
 
 void declare_renamed(std::string old_key, std::string new_key, std::string note) {

@@ -10,9 +10,9 @@
 //   };
 //
 // The same function serves twice. To declare: each call adds a key to the static tree, with the member's
-// value as the default (two components may declare one key if type and default agree). To bind: each call
-// reads the merged value into the member, checks range and choice, and marks the key as read. A constructor
-// takes the struct, never a Node.
+// value as the default (two components may declare one key if type and default agree; what they say of it is
+// joined). To bind: each call reads the merged value into the member, checks range and choice, and marks the
+// key as read. A constructor takes the struct, never a Node.
 #pragma once
 
 #include <initializer_list>
@@ -128,6 +128,23 @@ template <class T>
 void declare(std::string_view group, T defaults) {
   Declarer declarer(group);
   defaults.fields(declarer);
+}
+
+/// The keys of a T, below the group that it binds from.
+template <class T>
+std::vector<std::string> keys_of(T component) {
+  class List final : public Fields {
+   public:
+    std::vector<std::string> keys;
+
+   protected:
+    const Value* field(Declaration d) override {
+      keys.push_back(join_key(group(), d.key));
+      return nullptr;
+    }
+  } list;
+  component.fields(list);
+  return list.keys;
 }
 
 /// The merged values of a T's keys below `group`, checked. `into` provides what has no key; every key is

@@ -3,21 +3,15 @@
 #include <algorithm>
 
 #include "lib/config/fields.h"
+#include "lib/data/transform.h"
 
 namespace trainer::data {
 namespace {
 
-/// Keys of DATA that are no dataset's own.
+/// The key of DATA that is no dataset's own.
 struct SourceConfig {
   std::string dataset = "imagenet";
-  void fields(config::Fields& f) {
-    f("DATASET", dataset, "where samples come from: a registered dataset");
-    f.unsupported("INTERPOLATION", "bicubic", "how images are resized");
-    f.unsupported("ZIP_MODE", false, "read a folder dataset out of a zip file");
-    f.unsupported("CACHE_MODE", "part", "what of a zipped dataset is kept in memory");
-    f.unsupported("MASK_PATCH_SIZE", 32, "SimMIM: size of a masked patch");
-    f.unsupported("MASK_RATIO", 0.6, "SimMIM: share of masked patches");
-  }
+  void fields(config::Fields& f) { f("DATASET", dataset, "where samples come from: a registered dataset"); }
 };
 
 const bool declared = (config::declare("DATA", SourceConfig{}), true);
@@ -26,13 +20,25 @@ const bool declared = (config::declare("DATA", SourceConfig{}), true);
 
 std::string_view name_of(Split split) { return split == Split::train ? "train" : "val"; }
 
+void read_sample(const Dataset& dataset, int64_t index, const Rng& rng, const Sample& into) {
+  try {
+    dataset.read(index, rng, into);
+  } catch (const Error& error) {
+    throw Error(error.code(), fmt::format("{}: {}", dataset.name_of(index), error.what()));
+  } catch (const std::exception& error) {
+    throw Error(Exit::data, fmt::format("{}: {}", dataset.name_of(index), error.what()));
+  }
+}
+
 Registry<Dataset, const Request&>& datasets() {
   static Registry<Dataset, const Request&> registry("dataset", "DATA");
   return registry;
 }
 
-std::shared_ptr<const Dataset> make_dataset(const config::Node& data, const Request& request) {
-  return datasets().make(config::bind<SourceConfig>(data).dataset, data, request);
+std::shared_ptr<const Dataset> make_dataset(const config::Node& root, const Request& request) {
+  const config::Node& data = root.at("DATA");
+  return with_transforms(datasets().make(config::bind<SourceConfig>(data).dataset, data, request), root,
+                         request.split);
 }
 
 int64_t check_labels(const Dataset& dataset, std::span<const int64_t> labels, const Request& request) {

@@ -136,13 +136,7 @@ void Loader::State::read(const Epoch& e, int64_t k, std::atomic<int64_t>* now, B
     } else {
       row.target = batch.target.span<float>().subspan(i * target_size, target_size);
     }
-    try {
-      dataset->read(index, e.rng, row);
-    } catch (const Error& error) {
-      throw Error(error.code(), fmt::format("{}: {}", dataset->name_of(index), error.what()));
-    } catch (const std::exception& error) {
-      throw Error(Exit::data, fmt::format("{}: {}", dataset->name_of(index), error.what()));
-    }
+    read_sample(*dataset, index, e.rng, row);
   }
 }
 
@@ -195,6 +189,9 @@ Loader::Loader(std::shared_ptr<const Dataset> dataset, const Sampler& sampler, c
   check(sampler.config().size == state_->dataset->size(),
         "loader: the sampler is for {} samples, the dataset has {}", sampler.config().size,
         state_->dataset->size());
+  check(!state_->dataset->spec().varies() || state_->dataset->size() == 0,
+        "loader: samples of {} differ in size: a dataset of such images goes behind transforms",
+        state_->dataset->spec().input);
   try {
     for (int64_t i = 0; i < state_->workers; ++i)
       workers_.emplace_back([state = state_, i] { state->run(i); });

@@ -8,24 +8,17 @@
 // - or `features` f32 [N, D] in their place;
 // - `labels` i64 [N], class indices, or f32 [N, ...], values to predict. `targets` is another name for them.
 #include <algorithm>
-#include <array>
 #include <filesystem>
 
 #include "lib/config/fields.h"
 #include "lib/data/dataset.h"
+#include "lib/data/image.h"
 #include "lib/io/safetensors.h"
 
 namespace trainer::data {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// v / 255 for every byte, rounded once.
-constexpr auto unit_interval = [] {
-  std::array<float, 256> table{};
-  for (size_t v = 0; v < table.size(); ++v) table[v] = static_cast<float>(v) / 255.0F;
-  return table;
-}();
 
 class Tensors final : public Dataset {
  public:

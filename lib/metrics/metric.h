@@ -13,30 +13,62 @@
 
 namespace trainer::metrics {
 
+/// A table of one row for each sample, in the order in which the samples were added.
+class Rows {
+ public:
+  /// All rows have the length of the first.
+  void add(std::span<const float> row);
+  /// Row i; of size() rows.
+  std::span<const float> operator[](size_t i) const { return values().subspan(i * width_, width_); }
+  int64_t size() const { return width_ == 0 ? 0 : std::ssize(values_) / static_cast<int64_t>(width_); }
+  bool empty() const { return values_.empty(); }
+
+  std::span<const float> values() const { return values_; }
+  /// The whole table, row after row.
+  void assign(std::vector<float> values, int64_t rows);
+  void clear() { values_.clear(), width_ = 0; }
+
+ private:
+  std::vector<float> values_;
+  size_t width_ = 0;
+};
+
+/// A metric collects one of two things. Sums, where it is one of sums over samples (accuracy, mean errors).
+/// Or rows, where it takes all samples together (rank statistics, retrieval): then every update() adds one
+/// row for each sample of its batch, of scores and whatever else value() needs.
 class Metric {
  public:
   virtual ~Metric() = default;
 
   /// Adds a batch. output: f32 [N, ...], logits or predictions; target: i64 [N] or f32 as output. N may be 0.
+  /// Throws Error(Exit::internal) if the metric is not one of such outputs and targets, also where N is 0.
   virtual void update(const Tensor& output, const Tensor& target) = 0;
 
-  /// Over everything added so far; NaN before the first sample.
+  /// Over everything added so far; NaN before the first sample. May take long: ask once.
   virtual double value() const = 0;
 
   /// Which of two values is the better one: errors are better when they are lower.
   virtual bool higher_is_better() const { return true; }
 
-  /// All that has been collected, as sums: added element by element over the ranks they are those of the
-  /// whole set. Counts are whole numbers, which f64 adds exactly up to 2^53, in any order.
+  /// Added element by element over the ranks they are those of the whole set. Counts are whole numbers, which
+  /// f64 adds exactly up to 2^53, in any order.
   std::span<double> sums() { return sums_; }
-  void reset() { sums_.assign(sums_.size(), 0.0); }
+  /// Put together in the order of the samples they are those of the whole set, whatever the number of ranks.
+  /// Whole numbers are exact up to 2^24.
+  Rows& rows() { return rows_; }
+  void reset() {
+    sums_.assign(sums_.size(), 0.0);
+    rows_.clear();
+  }
 
  protected:
+  Metric() = default;
   explicit Metric(size_t sums) : sums_(sums) {}
   std::vector<double> sums_;
+  Rows rows_;
 };
 
-/// All metrics, by name: acc1, acc5, mse, mae ...
+/// All metrics, by name: acc1, acc5, mse, mae ... Keys of a metric's own are in TEST.
 Registry<Metric>& metrics();
 
 /// The mean of a quantity that comes as means over batches, weighted by their samples: the loss.

@@ -36,12 +36,13 @@ Conv2d::Conv2d(int64_t in, int64_t out, const Conv2dOptions& o)
         in, out, o.groups);
   const auto fan_in = static_cast<double>(in / o.groups * o.kernel.h * o.kernel.w);
   weight_ = Parameter({out, o.kernel.h, o.kernel.w, in / o.groups},
-                      o.init.value_or(Init::fan_in_uniform(fan_in)), Layout::filter);
+                      o.init.value_or(Init::fan_in_uniform(fan_in)), Layout::filter, Role::product);
   if (o.bias) bias_.emplace(Shape{out}, Init::fan_in_uniform(fan_in));
 }
 
 Var Conv2d::forward(const Var& x) {
-  return autograd::conv2d(x, weight_.var, bias_ ? bias_->var : Var(), args_);
+  return autograd::conv2d(autograd::cast(x, weight_.var.value().dtype()), weight_.var,
+                          bias_ ? bias_->var : Var(), args_);
 }
 
 void Conv2d::visit(Visitor& v) { v("weight", weight_), v("bias", bias_); }
@@ -60,11 +61,15 @@ int64_t Conv2d::macs(const Shape&, const Shape& y) const {
 }
 
 Linear::Linear(int64_t in, int64_t out, const LinearOptions& o)
-    : weight_({out, in}, o.init.value_or(Init::fan_in_uniform(static_cast<double>(in)))) {
+    : weight_({out, in}, o.init.value_or(Init::fan_in_uniform(static_cast<double>(in))), Layout::plain,
+              Role::product) {
   if (o.bias) bias_.emplace(Shape{out}, o.bias_init.value_or(Init::fan_in_uniform(static_cast<double>(in))));
 }
 
-Var Linear::forward(const Var& x) { return autograd::linear(x, weight_.var, bias_ ? bias_->var : Var()); }
+Var Linear::forward(const Var& x) {
+  return autograd::linear(autograd::cast(x, weight_.var.value().dtype()), weight_.var,
+                          bias_ ? bias_->var : Var());
+}
 
 void Linear::visit(Visitor& v) { v("weight", weight_), v("bias", bias_); }
 
@@ -75,8 +80,8 @@ std::string Linear::description() const {
 int64_t Linear::macs(const Shape&, const Shape& y) const { return y.numel() * weight_.var.shape()[1]; }
 
 BatchNorm::BatchNorm(int64_t channels, const BatchNormOptions& o)
-    : weight_({channels}, Init::constant(o.gamma)),
-      bias_({channels}, Init::zeros()),
+    : weight_({channels}, Init::constant(o.gamma), Layout::plain, Role::norm),
+      bias_({channels}, Init::zeros(), Layout::plain, Role::norm),
       running_mean_{Tensor::zeros({channels}), 0},
       running_var_{Tensor::full({channels}, 1), 1},
       num_batches_tracked_{Tensor::zeros({}, DType::i64), 0},

@@ -50,14 +50,14 @@ std::vector<Named<Buffer>> buffers(Module& root) {
 
 int64_t count_parameters(Module& root) {
   int64_t n = 0;
-  for (const auto& p : parameters(root)) n += p.value->var.value().numel();
+  for (const auto& p : parameters(root)) n += p.value->value().numel();
   return n;
 }
 
 void initialize(Module& root, uint64_t seed) {
   const Rng rng = Rng(seed).fork("init");
   for (auto& [name, p] : parameters(root)) {
-    const Tensor& value = p->var.value();
+    const Tensor& value = p->value();
     Tensor host = Tensor::empty(value.shape(), value.dtype());
     fill(host, p->init, rng.fork(name));
     Tensor there = value;  // shares the parameter's memory
@@ -69,7 +69,7 @@ void initialize(Module& root, uint64_t seed) {
 }
 
 void move_to(Module& root, Device device) {
-  for (auto& [name, p] : parameters(root)) p->var.rebase(p->var.value().to(device), {});
+  for (auto& [name, p] : parameters(root)) p->var.rebase(p->value().to(device), {});
   for (auto& [name, b] : buffers(root)) {
     if (is_floating(b->value.dtype()))
       b->value = b->value.to(device);  // counters stay with the host that counts

@@ -29,14 +29,27 @@ enum class Layout {
   filter,  ///< convolution weights: [O, KH, KW, I] here, [O, I, KH, KW] in files
 };
 
+/// What a parameter is to its layer: decides its type under mixed precision (lib/nn/precision.h).
+enum class Role : uint8_t {
+  product,  ///< weight of a convolution or matrix product
+  norm,     ///< scale or shift of a normalisation
+  other,
+};
+
 /// A trainable tensor, f32 (f64 in gradient checks).
 struct Parameter {
   Parameter() = default;
-  Parameter(const Shape& shape, Init how, Layout in_files = Layout::plain)
-      : var(Tensor::empty(shape), true), init(how), layout(in_files) {}
-  Var var;
-  Init init;
+  Parameter(const Shape& shape, Init how, Layout in_files = Layout::plain, Role its_role = Role::other)
+      : var(Tensor::empty(shape), true), init(how), layout(in_files), role(its_role) {}
+  /// The value that is trained and saved.
+  const Tensor& value() const { return master.defined() ? master : var.value(); }
+
+  Var var;                     ///< what forward passes see: the value, or a 16-bit copy of it
+  Tensor master = {};          ///< the value where `var` is a copy of it
+  DType compute = DType::f32;  ///< what activations are computed in where this parameter is used
+  Init init = {};
   Layout layout = Layout::plain;
+  Role role = Role::other;
 };
 
 /// State that is saved with the model but not trained (running statistics).

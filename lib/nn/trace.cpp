@@ -10,7 +10,7 @@ std::map<std::string, int64_t> own_parameters(Module& root) {
   std::map<std::string, int64_t> counts;
   for (const auto& [name, p] : parameters(root)) {
     const auto dot = name.rfind('.');
-    counts[dot == name.npos ? "" : name.substr(0, dot)] += p->var.value().numel();
+    counts[dot == name.npos ? "" : name.substr(0, dot)] += p->value().numel();
   }
   return counts;
 }

@@ -25,8 +25,11 @@ void relu_backward(const Tensor& dy, const Tensor& y, Tensor& dx) {
 
 Tensor add(const Tensor& a, const Tensor& b) {
   expect_floating(Add::name, "the first operand", a);
-  expect_like(Add::name, "the second operand", b, a);
-  Tensor y = empty_like(a);
+  expect_floating(Add::name, "the second operand", b);
+  const bool mixed = (a.dtype() == DType::f32 && size_of(b.dtype()) == 2) ||
+                     (b.dtype() == DType::f32 && size_of(a.dtype()) == 2);
+  expect(Add::name, "the second operand", b, a.shape(), mixed ? b.dtype() : a.dtype(), a.device());
+  Tensor y = empty_like(size_of(a.dtype()) < size_of(b.dtype()) ? b : a);
   Kernels<Add>::on(a.device())(a, b, y);
   return y;
 }
@@ -45,11 +48,17 @@ Tensor scale(const Tensor& x, double factor) {
 }
 
 Tensor cast(const Tensor& x, DType dtype) {
-  expect_floating(Cast::name, "input", x);
   check(is_floating(dtype), "cast: {} is not a floating type", name_of(dtype));
   Tensor y = Tensor::empty(x.shape(), dtype, x.device());
-  Kernels<Cast>::on(x.device())(x, y);
+  cast_into(x, y);
   return y;
+}
+
+void cast_into(const Tensor& x, Tensor& y) {
+  expect_floating(Cast::name, "input", x);
+  expect_floating(Cast::name, "output", y);
+  expect(Cast::name, "output", y, x.shape(), y.dtype(), x.device());
+  Kernels<Cast>::on(x.device())(x, y);
 }
 
 Tensor dropout(const Tensor& x, const DropoutArgs& args) {

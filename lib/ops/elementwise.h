@@ -47,12 +47,14 @@ struct Dropout {
 Tensor relu(const Tensor& x);
 /// dx = dy where y > 0, else 0.
 void relu_backward(const Tensor& dy, const Tensor& y, Tensor& dx);
+/// One of them may be f32 and the other 16 bits wide: the sum is f32.
 Tensor add(const Tensor& a, const Tensor& b);
 /// a += b.
 void add_into(Tensor& a, const Tensor& b);
 Tensor scale(const Tensor& x, double factor);
 /// Rounds to nearest even.
 Tensor cast(const Tensor& x, DType);
+void cast_into(const Tensor& x, Tensor& y);
 Tensor dropout(const Tensor& x, const DropoutArgs&);
 
 }  // namespace trainer::ops

@@ -57,6 +57,13 @@ struct ClipMultiplier {
   using Fn = void(const Tensor& sum_of_squares, double max_norm, Tensor& control);
 };
 
+// What ops over arenas check. Each throws Error(Exit::internal) that names the op.
+
+/// A control tensor on this device.
+void expect_control(std::string_view op, const Tensor& control, Device);
+/// A floating tensor of rank 1; the segments lie in it, ascend and do not overlap.
+void expect_arena(std::string_view op, std::string_view what, const Tensor& arena, std::span<const Segment>);
+
 /// Segments ascend and do not overlap; elements outside of them are left alone.
 /// `momentum` may be undefined if args.momentum is 0.
 void sgd_step(const Tensor& control, std::span<const Segment>, const SgdArgs&, const Tensor& gradient,

@@ -15,19 +15,17 @@ class AdamW final : public Optimizer {
     std::vector<double> betas = {0.9, 0.999};
     void fields(config::Fields& f) {
       f("EPS", eps, "adamw: added to the root of the second moment", {.min = 0, .min_open = true});
-      f("BETAS", betas, "adamw: decay rates of the two moments", {.min = 0, .max = 1});
+      // 1 would divide by zero in the bias correction
+      f("BETAS", betas, "adamw: decay rates of the two moments",
+        {.min = 0, .max = 1, .max_open = true, .length = 2});
     }
   };
 
   AdamW(const Config& config, Parameters& parameters)
-      : parameters_(parameters), exp_avg_(parameters.zeros()), exp_avg_sq_(parameters.zeros()) {
-    check(Exit::usage, config.betas.size() == 2, "TRAIN.OPTIMIZER.BETAS has {} values, adamw needs 2",
-          config.betas.size());
-    for (const double beta : config.betas) {  // 1 would divide by zero in the bias correction
-      check(Exit::usage, beta < 1, "TRAIN.OPTIMIZER.BETAS: {} is not below 1", beta);
-    }
-    args_ = {config.betas[0], config.betas[1], config.eps};
-  }
+      : parameters_(parameters),
+        args_{config.betas[0], config.betas[1], config.eps},
+        exp_avg_(parameters.zeros()),
+        exp_avg_sq_(parameters.zeros()) {}
 
   void update(const Tensor& control) override {
     ops::adamw_step(control, parameters_.segments(), args_, parameters_.gradients(), parameters_.values(),

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "lib/ops/elementwise.h"
+
 namespace trainer::optim {
 namespace {
 
@@ -26,9 +28,9 @@ std::vector<Span> collect(nn::Module& model, const GroupRules& rules) {
       spans[position->second].tied.push_back(name);
       continue;
     }
-    const Tensor& value = parameter->var.value();
+    const Tensor& value = parameter->value();
     check(value.defined() && is_floating(value.dtype()), "parameter {} has no floating-point value", name);
-    const DType first = spans.empty() ? value.dtype() : spans.front().parameter->var.value().dtype();
+    const DType first = spans.empty() ? value.dtype() : spans.front().parameter->value().dtype();
     check(value.dtype() == first, "parameter {} is {}, those before it are {}", name, name_of(value.dtype()),
           name_of(first));
     if (value.numel() > 0) {
@@ -66,36 +68,65 @@ bool has_components(std::string_view name, std::string_view pattern) {
   return false;
 }
 
-Parameters::Parameters(nn::Module& model, const GroupRules& rules, std::optional<Device> device) {
+Parameters::Parameters(nn::Module& model, const GroupRules& rules, std::optional<Device> device,
+                       const nn::Precision& precision)
+    : precision_(precision) {
   std::vector<Span> spans = collect(model, rules);
   std::reverse(spans.begin(), spans.end());
-  const Tensor any = spans.empty() ? Tensor::empty({0}) : spans.front().parameter->var.value();
+  const Tensor any = spans.empty() ? Tensor::empty({0}) : spans.front().parameter->value();
   const DType dtype = any.dtype();
   const Device place = device.value_or(any.device());
   for (Span& span : spans) {
     const bool is_frozen = rules.frozen && rules.frozen(span.name);
     (is_frozen ? frozen_ : trainable_).push_back(std::move(span));
   }
-  const int64_t unit = alignment / static_cast<int64_t>(size_of(dtype));
+  check(!precision.mixed() || dtype == DType::f32, "mixed precision trains f32 parameters, these are {}",
+        name_of(dtype));
+  const auto narrowest = std::min(size_of(dtype), size_of(precision.mixed() ? precision.compute : dtype));
+  const int64_t unit = alignment / static_cast<int64_t>(narrowest);
   values_ = Tensor::zeros({lay_out(trainable_, unit)}, dtype, place);
   gradients_ = zeros();
   frozen_values_ = Tensor::zeros({lay_out(frozen_, unit)}, dtype, place);
 
+  if (precision.mixed()) {
+    rounded_ = Tensor::zeros(values_.shape(), precision.compute, place);
+    frozen_rounded_ = Tensor::zeros(frozen_values_.shape(), precision.compute, place);
+  }
+
   for (size_t i = 0; i < trainable_.size(); ++i) {
     const Span& span = trainable_[i];
     Var& var = span.parameter->var;
-    Tensor value = part(values_, span);
-    value.copy_from(var.value());
-    if (!var.requires_grad()) var = Var(value, true);  // was frozen in earlier arenas
-    var.rebase(value, part(gradients_, span), static_cast<int64_t>(i));
+    const Tensor seen = move_into(values_, rounded_, span);
+    if (!var.requires_grad()) var = Var(seen, true);  // was frozen in earlier arenas
+    var.rebase(seen, part(gradients_, span), static_cast<int64_t>(i));
   }
-  for (const Span& span : frozen_) {
-    Tensor value = part(frozen_values_, span);
-    value.copy_from(span.parameter->var.value());
-    span.parameter->var = Var(value);
-  }
+  for (const Span& span : frozen_)
+    span.parameter->var = Var(move_into(frozen_values_, frozen_rounded_, span));
+  if (precision.mixed()) round(frozen_values_, frozen_rounded_);
+  follow();
   received_.resize(trainable_.size());
   segments_.reserve(trainable_.size());
+  tensors_.reserve(trainable_.size());
+}
+
+/// A parameter's value goes to its place. Returns what forward passes see of it.
+Tensor Parameters::move_into(const Tensor& values, const Tensor& rounded, const Span& span) {
+  nn::Parameter& p = *span.parameter;
+  Tensor value = part(values, span);
+  value.copy_from(p.value());
+  p.compute = precision_.mixed() ? precision_.compute : value.dtype();
+  const bool copied = precision_.type_of(p) != value.dtype();
+  p.master = copied ? value : Tensor();
+  return copied ? part(rounded, span) : value;
+}
+
+void Parameters::round(Tensor& values, Tensor& rounded) {
+  ops::cast_into(values, rounded);
+  if (!precision_.keeps_masters()) ops::cast_into(rounded, values);
+}
+
+void Parameters::follow() {
+  if (precision_.mixed()) round(values_, rounded_);
 }
 
 int64_t Parameters::count() const {
@@ -129,6 +160,16 @@ void Parameters::set_received(const std::vector<char>& by_any_rank) {
 }
 
 const std::vector<ops::Segment>& Parameters::segments() {
+  refresh();
+  return segments_;
+}
+
+const std::vector<ops::Segment>& Parameters::tensors() {
+  refresh();
+  return tensors_;
+}
+
+void Parameters::refresh() {
   bool changed = false;
   for (size_t i = 0; i < trainable_.size(); ++i) {
     const bool receives = this->receives(i);
@@ -138,11 +179,11 @@ const std::vector<ops::Segment>& Parameters::segments() {
     if (!receives) part(gradients_, trainable_[i]).zero();  // nobody writes there until it receives one again
   }
   if (changed) merge();
-  return segments_;
 }
 
 void Parameters::merge() {
   segments_.clear();
+  tensors_.clear();
   bool adjacent = false;  // the parameter before is the end of the last segment
   for (size_t i = 0; i < trainable_.size(); ++i) {
     const Span& span = trainable_[i];
@@ -150,8 +191,9 @@ void Parameters::merge() {
                        segments_.back().weight_decay == span.weight_decay;
     adjacent = received_[i];
     if (!adjacent) continue;
-    if (!joins) segments_.push_back({span.begin, span.begin, span.lr_factor, span.weight_decay});
-    segments_.back().end = span.begin + span.size;
+    tensors_.push_back({span.begin, span.begin + span.size, span.lr_factor, span.weight_decay});
+    if (!joins) segments_.push_back(tensors_.back());
+    segments_.back().end = tensors_.back().end;
   }
 }
 

@@ -8,7 +8,10 @@
 //
 // The arena is in reverse order of use, so that backward fills the gradients from front to back and the first
 // buckets of a reducer are complete while it still runs. Every parameter begins at a multiple of 64 bytes.
-// What lies between two of them is zero in both arenas and in every optimizer state, and stays so: kernels
+// Under mixed precision a third arena of the same layout holds the 16-bit values that forward passes see;
+// gradients are f32.
+//
+// What lies between two of them is zero in all arenas and in every optimizer state, and stays so: kernels
 // may run across it.
 #pragma once
 
@@ -18,7 +21,7 @@
 #include <string_view>
 #include <vector>
 
-#include "lib/nn/module.h"
+#include "lib/nn/precision.h"
 #include "lib/ops/flat.h"
 
 namespace trainer::optim {
@@ -55,7 +58,8 @@ class Parameters {
   /// Moves the model's parameters into the arenas, on `device` or on the one where they are. They must have
   /// one floating dtype; two nn::Parameter over the same memory are refused: a tied weight is one
   /// nn::Parameter that is visited under several names.
-  Parameters(nn::Module& model, const GroupRules&, std::optional<Device> device = {});
+  Parameters(nn::Module& model, const GroupRules&, std::optional<Device> device = {},
+             const nn::Precision& = {});
   Parameters(const Parameters&) = delete;
   Parameters& operator=(const Parameters&) = delete;
 
@@ -72,6 +76,10 @@ class Parameters {
   /// called.
   const Tensor& gradients() const { return gradients_; }
   Tensor& gradients() { return gradients_; }
+  const nn::Precision& precision() const { return precision_; }
+  /// Makes the 16-bit values follow values(), or does nothing without them: after each update, and whenever
+  /// values() came from elsewhere (a checkpoint).
+  void follow();
   /// An arena of the same layout, filled with zeros: for optimizer state.
   Tensor zeros() const;
   /// A trainable parameter's part of such an arena, in the parameter's shape; shares memory.
@@ -87,6 +95,9 @@ class Parameters {
   /// set_received() where there are several ranks) and before gradients() is used: where a parameter stops
   /// receiving gradients, its span of gradients() is set to zero here.
   const std::vector<ops::Segment>& segments();
+  /// The same with a segment for each parameter, for updates that need norms of single tensors. A norm by row
+  /// (unit-wise) cuts these up: the first extent of every layout is the output's.
+  const std::vector<ops::Segment>& tensors();
   /// The parameter at this place of trainable() received a gradient in this process since zero_grad().
   bool has_gradient(size_t index) const;
   /// Where gradients are summed over processes: which parameters received one in any of them, by place in
@@ -96,14 +107,19 @@ class Parameters {
   std::vector<std::string> without_gradient() const;
 
  private:
+  Tensor move_into(const Tensor& values, const Tensor& rounded, const Span&);
+  void round(Tensor& values, Tensor& rounded);
   bool receives(size_t index) const;
+  void refresh();
   void merge();
 
   std::vector<Span> trainable_, frozen_;
+  nn::Precision precision_;
   Tensor values_, gradients_, frozen_values_;
-  std::vector<char> received_;     // by trainable parameter: has a gradient that segments_ covers
-  std::vector<char> by_any_rank_;  // as set_received(); empty: this process alone counts
-  std::vector<ops::Segment> segments_;
+  Tensor rounded_, frozen_rounded_;  // values of the precision's type; undefined without mixed precision
+  std::vector<char> received_;       // by trainable parameter: has a gradient that segments_ covers
+  std::vector<char> by_any_rank_;    // as set_received(); empty: this process alone counts
+  std::vector<ops::Segment> segments_, tensors_;
 };
 
 }  // namespace trainer::optim

@@ -4,6 +4,7 @@
 //   lib/optim/sgd.cpp auto optimizer = optimizers().make("sgd", config.group("TRAIN.OPTIMIZER"), parameters);
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <memory>
@@ -34,23 +35,30 @@ class Registry {
     Make make = [preset](const config::Node& group, Args... args) -> std::unique_ptr<Base> {
       return std::make_unique<T>(config::bind(group, preset), std::forward<Args>(args)...);
     };
-    check(entries_.emplace(name, std::move(make)).second, "{} '{}' is registered twice", kind_, name);
+    Entry entry{std::move(make), config::keys_of(preset)};
+    check(entries_.emplace(name, std::move(entry)).second, "{} '{}' is registered twice", kind_, name);
     return true;
   }
 
   bool has(std::string_view name) const { return entries_.contains(name); }
+
+  /// The component of that name has this key, named from group().
+  bool reads(std::string_view name, std::string_view key) const {
+    const auto entry = entries_.find(name);
+    return entry != entries_.end() && std::ranges::count(entry->second.keys, key) > 0;
+  }
 
   /// Binds the component's Config from `group` and constructs it. Throws Error(Exit::usage) with near names
   /// if there is no such name.
   std::unique_ptr<Base> make(std::string_view name, const config::Node& group, Args... args) const {
     const auto entry = entries_.find(name);
     if (entry == entries_.end()) fail(Exit::usage, "unknown {} '{}'{}", kind_, name, suggestion(name));
-    return entry->second(group, std::forward<Args>(args)...);
+    return entry->second.make(group, std::forward<Args>(args)...);
   }
 
   std::vector<std::string> names() const {
     std::vector<std::string> all;
-    for (const auto& [name, make] : entries_) all.push_back(name);
+    for (const auto& [name, entry] : entries_) all.push_back(name);
     return all;
   }
   const std::string& group() const { return group_; }
@@ -66,7 +74,11 @@ class Registry {
 
   using Make = std::function<std::unique_ptr<Base>(const config::Node&, Args...)>;
   std::string kind_, group_;
-  std::map<std::string, Make, std::less<>> entries_;
+  struct Entry {
+    Make make;
+    std::vector<std::string> keys;
+  };
+  std::map<std::string, Entry, std::less<>> entries_;
 };
 
 }  // namespace trainer

@@ -1,12 +1,17 @@
 #include "lib/tensor/device.h"
 
+#include <dlfcn.h>
+
 #include <array>
+#include <atomic>
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
-#include <new>
+#include <filesystem>
 
 #include "lib/base/error.h"
+#include "lib/base/log.h"
+#include "lib/base/system.h"
 
 namespace trainer {
 namespace {
@@ -26,12 +31,47 @@ class HostMemory final : public Backend {
   void fill_zero(void* p, size_t bytes, int) override { std::memset(p, 0, bytes); }
   void synchronize(int) override {}
   int count() const override { return 1; }
+  DeviceInfo info(int) const override {
+    const MemoryInfo memory = memory_info();
+    return {cpu_name(), memory.total, memory.available};
+  }
 };
 
 /// Leaked on purpose: tensors with static lifetime are released after main.
-std::array<Backend*, Device::kinds>& backends() {
-  static auto* table = new std::array<Backend*, Device::kinds>{new HostMemory, new HostMemory, nullptr};
-  return *table;
+std::atomic<Backend*>& slot(Device::Kind kind) {
+  static auto* table = new std::array<std::atomic<Backend*>, Device::kinds>{new HostMemory, new HostMemory};
+  return (*table)[static_cast<size_t>(kind)];
+}
+
+/// Beside the library that this function is in.
+std::filesystem::path cuda_library() {
+  Dl_info here{};
+  ::dladdr(reinterpret_cast<const void*>(&cuda_library), &here);
+  return std::filesystem::path(here.dli_fname).parent_path().lexically_normal() / "libtrainer_cuda.so";
+}
+
+/// Loads the library, which calls add_backend() while it is being loaded. Returns what went wrong, or "".
+std::string load_cuda() {
+  const std::string path = cuda_library().string();
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored))
+    return fmt::format("this build has no backend for it ({} is not there)", path);
+  if (::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL) == nullptr)
+    return fmt::format("libtrainer_cuda.so cannot be loaded: {}", ::dlerror());
+  return slot(Device::Kind::cuda) != nullptr ? "" : path + " has no backend for it";
+}
+
+/// Why there is no backend of this kind, which is loaded if need be; "" if there is one.
+std::string_view missing(Device::Kind kind) {
+  if (kind != Device::Kind::cuda) return "";
+  // Whoever comes while another thread loads it waits here, until its kernels are there as well.
+  static const std::string reason = [] {
+    if (slot(Device::Kind::cuda) != nullptr) return std::string();
+    std::string why = load_cuda();
+    if (!why.empty()) log::debug("no CUDA: {}", why);
+    return why;
+  }();
+  return slot(kind) != nullptr ? std::string_view() : reason;
 }
 
 }  // namespace
@@ -68,17 +108,23 @@ Device Device::parse(std::string_view s) {
 }
 
 Backend& backend(Device::Kind kind) {
-  Backend* b = backends()[static_cast<size_t>(kind)];
-  check(Exit::usage, b != nullptr, "device '{}' is not available: this build has no backend for it",
-        name_of(kind));
-  return *b;
+  const std::string_view why = missing(kind);
+  check(Exit::usage, why.empty(), "device '{}' is not available: {}", name_of(kind), why);
+  return *slot(kind);
 }
 
-bool has_backend(Device::Kind kind) { return backends()[static_cast<size_t>(kind)] != nullptr; }
+bool has_backend(Device::Kind kind) { return missing(kind).empty(); }
+
+bool may_have_backend(Device::Kind kind) {
+  std::error_code ignored;
+  return slot(kind) != nullptr || std::filesystem::exists(cuda_library(), ignored);
+}
 
 bool add_backend(Device::Kind kind, std::unique_ptr<Backend> b) {
-  check(!has_backend(kind), "device kind '{}' has two backends", name_of(kind));
-  backends()[static_cast<size_t>(kind)] = b.release();
+  Backend* none = nullptr;
+  check(slot(kind).compare_exchange_strong(none, b.get()), "device kind '{}' has two backends",
+        name_of(kind));
+  b.release();
   return true;
 }
 

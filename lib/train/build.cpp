@@ -18,6 +18,8 @@ void check_type(const std::string& type) {
   fail(Exit::usage, "MODEL.TYPE: unknown type '{}' (known: auto, swin, swinv2, swin_mlp, swin_moe)", type);
 }
 
+using Names = std::vector<std::string>;
+
 std::string weights_path(const ModelSettings& s) {
   if (!s.pretrained.empty() || s.weights_dir.empty()) return s.pretrained;
   return (fs::path(s.weights_dir) / (s.name + ".safetensors")).string();
@@ -29,17 +31,25 @@ Settings::Settings(const config::Config& c)
     : run(config::bind<RunSettings>(c.root())),
       model(config::bind<ModelSettings>(c.group("MODEL"))),
       train(config::bind<TrainSettings>(c.group("TRAIN"))),
+      test(config::bind<TestSettings>(c.group("TEST"))),
       data(config::bind<DataSettings>(c.root())),
+      amp(config::bind<AmpSettings>(c.root())),
       loader(config::bind<data::LoaderConfig>(c.group("DATA"))) {}
 
 Device choose_device(const std::string& key, int local_rank) {
-  const bool cuda = has_backend(Device::Kind::cuda) && backend(Device::Kind::cuda).count() > 0;
-  Device device =
-      key == "auto" ? Device{cuda ? Device::Kind::cuda : Device::Kind::cpu, 0} : Device::parse(key);
-  if (device.kind == Device::Kind::cuda && (key == "auto" || key == "cuda")) device.index = local_rank;
+  constexpr auto cuda = Device::Kind::cuda;
+  const auto has_cuda = [] { return has_backend(cuda) && backend(cuda).count() > 0; };
+  if (key == "auto" && !has_cuda()) return {};
+  Device device = Device::parse(key == "auto" ? "cuda" : key);
+  if (key == "auto" || key == "cuda") device.index = local_rank;
   const int count = backend(device.kind).count();
-  check(Exit::usage, device.index < count, "DEVICE {}: there are {} such devices", key, count);
+  check(Exit::usage, device.index < count, "DEVICE {}: there is no {}, this machine has {} such device{}",
+        key, device.str(), count, count == 1 ? "" : "s");
   return device;
+}
+
+nn::Precision choose_precision(const Settings& s, Device device) {
+  return nn::parse_precision(s.amp.enable, s.amp.level, s.amp.dtype, device);
 }
 
 std::string run_path(const Settings& s) {
@@ -51,8 +61,7 @@ std::shared_ptr<const data::Dataset> build_dataset(const config::Config& config,
   const data::Request request{.split = split,
                               .num_classes = config.get<int64_t>("MODEL.NUM_CLASSES"),
                               .channels = s.model.in_chans.value_or(0)};
-  std::shared_ptr<const data::Dataset> dataset =
-      data::datasets().make(s.data.dataset, config.group("DATA"), request);
+  std::shared_ptr<const data::Dataset> dataset = data::make_dataset(config.root(), request);
   if (dataset->size() > 0 && s.model.in_chans && dataset->spec().input.rank() == 3) {
     check(Exit::usage, dataset->spec().input.back() == *s.model.in_chans,
           "MODEL.IN_CHANS is {}, but the data has {} channels", *s.model.in_chans,
@@ -95,6 +104,26 @@ std::unique_ptr<nn::Loss> build_loss(const config::Config& config, const Setting
   return nn::losses().make(name, config.group("MODEL"));
 }
 
+Metrics build_metrics(const config::Config& config, const Settings& s, const data::Spec& spec) {
+  std::vector<std::string> names = s.test.metrics;
+  if (names.empty()) names = spec.is_classification() ? Names{"acc1", "acc5"} : Names{"mse", "mae"};
+  std::vector<int64_t> none{0};  // samples
+  none.insert(none.end(), spec.target.begin(), spec.target.end());
+  const Tensor target = Tensor::empty(Shape(std::span<const int64_t>(none)), spec.target_dtype);
+  const Tensor output =
+      spec.is_classification() ? Tensor::empty({0, config.get<int64_t>("MODEL.NUM_CLASSES")}) : target;
+  Metrics all;
+  for (const std::string& name : names) {
+    all.emplace_back(name, metrics::metrics().make(name, config.group("TEST")));
+    try {
+      all.back().second->update(output, target);  // rather than after the first epoch
+    } catch (const Error& error) {
+      fail(Exit::usage, "TEST.METRICS: {} is not for such data: {}", name, error.what());
+    }
+  }
+  return all;
+}
+
 LearningRates scaled_rates(const TrainSettings& s, int64_t effective_batch) {
   const double factor =
       optim::lr_scale(optim::parse_lr_scaling(s.lr_scaling), effective_batch, s.lr_reference_batch);
@@ -131,7 +160,7 @@ Training::Training(const config::Config& config, const Settings& s,
   loss = build_loss(config, s, spec);
   parameters = std::make_unique<optim::Parameters>(
       *model, optim::GroupRules{.weight_decay = s.train.weight_decay, .no_decay = model->no_weight_decay()},
-      device);
+      device, choose_precision(s, device));
   optimizer = optim::optimizers().make(s.train.optimizer, config.group("TRAIN.OPTIMIZER"), *parameters);
   schedule = build_schedule(config, s, make_plan(recipe, *loader));
   if (s.train.sync_bn && comm.size() > 1) batch_sum = std::make_unique<CommBatchSum>(comm);

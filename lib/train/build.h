@@ -14,6 +14,7 @@
 #include "lib/optim/parameters.h"
 #include "lib/optim/schedule.h"
 #include "lib/train/batch_sum.h"
+#include "lib/train/evaluate.h"
 #include "lib/train/settings.h"
 #include "lib/train/trainer.h"
 
@@ -25,13 +26,17 @@ struct Settings {
   RunSettings run;
   ModelSettings model;
   TrainSettings train;
+  TestSettings test;
   DataSettings data;
+  AmpSettings amp;
   data::LoaderConfig loader;
 };
 
 /// auto is CUDA where there is a device, else the CPU; auto and cuda take the device of this process' local
 /// rank. Throws Error(Exit::usage) if the device is not there.
 Device choose_device(const std::string& key, int local_rank = 0);
+
+nn::Precision choose_precision(const Settings&, Device);
 
 /// OUTPUT/MODEL.NAME/TAG.
 std::string run_path(const Settings&);
@@ -48,6 +53,9 @@ std::unique_ptr<nn::Model> build_model(const config::Config&, const Settings&, c
 
 /// TRAIN.LOSS; auto follows the data.
 std::unique_ptr<nn::Loss> build_loss(const config::Config&, const Settings&, const data::Spec&);
+
+/// TEST.METRICS; empty follows the data. Throws Error(Exit::usage) for a metric that is not one of such data.
+Metrics build_metrics(const config::Config&, const Settings&, const data::Spec&);
 
 /// The learning rates of this run after LR_SCALING, and the schedule over `plan`.
 struct LearningRates {

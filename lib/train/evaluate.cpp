@@ -1,9 +1,11 @@
 #include "lib/train/evaluate.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "lib/base/board.h"
+#include "lib/ops/elementwise.h"
 #include "lib/train/trainer.h"
 
 namespace trainer::train {
@@ -11,7 +13,7 @@ namespace {
 
 Device model_device(nn::Model& model) {
   const auto parameters = nn::parameters(model);
-  return parameters.empty() ? Device{} : parameters.front().value->var.value().device();
+  return parameters.empty() ? Device{} : parameters.front().value->value().device();
 }
 
 /// Running statistics are those of rank 0, as in PyTorch's DistributedDataParallel: the ranks' own differ,
@@ -21,10 +23,46 @@ void broadcast_buffers(nn::Model& model, comm::Comm& comm) {
   for (const auto& [name, buffer] : nn::buffers(model)) comm.broadcast(buffer->value, 0, name);
 }
 
-/// Turns what one rank has collected into what all have: counts and sums add up.
-void add_over_ranks(metrics::Mean& loss, const Metrics& metrics, comm::Comm& comm) {
+template <class T>
+std::string_view bytes_of(std::span<const T> values) {
+  return {reinterpret_cast<const char*>(values.data()), values.size_bytes()};
+}
+
+/// Puts the rows of all ranks into the order of the samples. places: of this rank's samples in that order.
+void put_rows_together(metrics::Rows& rows, const std::string& name, const std::vector<std::string>& places,
+                       int64_t samples, comm::Comm& comm) {
+  const std::vector<std::string> parts = comm.all_gather(bytes_of(rows.values()), "rows of " + name);
+  size_t bytes = 0;
+  for (const std::string& part : parts) bytes += part.size();
+  const size_t row = bytes / static_cast<size_t>(samples);
+  std::vector<float> all(bytes / sizeof(float));
+  for (size_t rank = 0; rank < parts.size(); ++rank) {
+    const size_t count = places[rank].size() / sizeof(int64_t);
+    check(parts[rank].size() == count * row, "metric {}: rank {} has {} bytes for {} samples", name, rank,
+          parts[rank].size(), count);
+    for (size_t i = 0; i < count; ++i) {
+      int64_t place = 0;
+      std::memcpy(&place, places[rank].data() + i * sizeof place, sizeof place);
+      check(place >= 0 && place < samples, "evaluation: sample {} of {}", place, samples);
+      std::memcpy(reinterpret_cast<std::byte*>(all.data()) + static_cast<size_t>(place) * row,
+                  parts[rank].data() + i * row, row);
+    }
+  }
+  rows.assign(std::move(all), samples);
+}
+
+/// Turns what one rank has collected into what all have: counts and sums add up, rows are put together. A
+/// rank may have no samples.
+void combine_ranks(metrics::Mean& loss, const Metrics& metrics, const std::vector<int64_t>& places,
+                   comm::Comm& comm) {
+  for (const auto& [name, metric] : metrics) {
+    check(metric->rows().empty() || metric->rows().size() == std::ssize(places),
+          "metric {} has added {} rows for {} samples", name, metric->rows().size(), places.size());
+  }
   if (comm.size() == 1) return;
-  std::vector<std::span<double>> parts{loss.sums()};
+  std::vector<double> row_counts;  // of all ranks together, in the end: who has rows
+  for (const auto& [name, metric] : metrics) row_counts.push_back(static_cast<double>(metric->rows().size()));
+  std::vector<std::span<double>> parts{loss.sums(), row_counts};
   for (const auto& [name, metric] : metrics) parts.push_back(metric->sums());
   size_t count = 0;
   for (const auto& part : parts) count += part.size();
@@ -37,6 +75,13 @@ void add_over_ranks(metrics::Mean& loss, const Metrics& metrics, comm::Comm& com
   for (const auto& part : parts) {
     std::copy_n(from, part.size(), part.begin());
     from += part.size();
+  }
+
+  std::vector<std::string> all_places;
+  for (size_t i = 0; i < metrics.size(); ++i) {
+    if (row_counts[i] == 0) continue;
+    if (all_places.empty()) all_places = comm.all_gather(bytes_of(std::span(places)), "evaluated samples");
+    put_rows_together(metrics[i].second->rows(), metrics[i].first, all_places, loss.samples(), comm);
   }
 }
 
@@ -52,24 +97,26 @@ std::optional<Evaluation> evaluate(nn::Model& model, nn::Context& context, const
   metrics::Mean mean_loss;
   for (const auto& [name, metric] : metrics) metric->reset();
 
+  std::vector<int64_t> places;  // of this rank's samples in the epoch's order
   loader.start(0);
   bool given_up = false;
   for (data::Batch batch; !given_up && loader.next(batch); given_up = give_up && give_up()) {
     if (batch.size() == 0) continue;
     const Tensor output = model(Var(batch.input.to(device))).value();
     mean_loss.add(loss.measure(output, batch.target.to(device)), batch.size());
-    const Tensor host = output.to(Device{});
+    const Tensor host = ops::cast(output, DType::f32).to(Device{});
     for (const auto& [name, metric] : metrics) metric->update(host, batch.target);
+    for (int64_t i = 0; i < batch.size(); ++i) places.push_back(batch.position + batch.first_row + i);
   }
   context.training = was_training;
   if (given_up) return std::nullopt;
-  add_over_ranks(mean_loss, metrics, comm);
+  combine_ranks(mean_loss, metrics, places, comm);
 
   Evaluation result{.samples = mean_loss.samples(), .loss = mean_loss.value()};
-  result.score = -result.loss;
   for (const auto& [name, metric] : metrics) result.metrics.emplace_back(name, metric->value());
+  result.score = -result.loss;
   if (!metrics.empty()) {
-    const double first = metrics.front().second->value();
+    const double first = result.metrics.front().second;
     result.score = metrics.front().second->higher_is_better() ? first : -first;
   }
   return result;

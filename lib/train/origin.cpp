@@ -6,6 +6,7 @@
 #include "lib/base/log.h"
 #include "lib/base/text.h"
 #include "lib/checkpoint/hash.h"
+#include "lib/data/image.h"
 
 namespace trainer::train {
 namespace {
@@ -37,6 +38,7 @@ constexpr Rule rules[] = {
     {"DATA.TIMEOUT", Effect::none},
     {"DATA.ZIP_MODE", Effect::none},
     {"DATA.CACHE_MODE", Effect::none},
+    {"DATA.TRANSFORMS.*", Effect::course},
     {"DATA.BATCH_SIZE", Effect::none},  // Origin::global_batch is what counts
     {"TEST.*", Effect::none},
     {"FUSED_*", Effect::none},
@@ -92,19 +94,23 @@ std::string hash_of(const Origin& origin) {
   return hasher.digest();
 }
 
-std::string fingerprint(const data::Dataset& dataset) {
+std::string fingerprint(const data::Dataset& transformed) {
   constexpr int64_t most = 64;
+  const data::Dataset& dataset = transformed.source();
   const data::Spec& spec = dataset.spec();
+  data::Image image;
   std::vector<float> input(static_cast<size_t>(spec.input.numel())),
       target(static_cast<size_t>(spec.target.numel()));
   std::vector<int64_t> label(spec.is_classification() ? 1 : 0);
   checkpoint::Hasher hasher;
   for (int64_t i = 0; i < std::min(most, dataset.size()); ++i) {
     const int64_t index = i * dataset.size() / std::min(most, dataset.size());
-    if (spec.is_classification()) {
-      dataset.read(index, Rng(0), {.input = input, .label = label});
-    } else {
-      dataset.read(index, Rng(0), {.input = input, .target = target});
+    data::Sample sample{.input = input, .label = label, .image = &image};
+    if (!spec.is_classification()) sample.target = target;
+    read_sample(dataset, index, Rng(0), sample);
+    if (spec.varies()) {
+      input.resize(static_cast<size_t>(image.shape().numel()));
+      image.copy_to(input);
     }
     hasher.update(std::as_bytes(std::span(input)));
     hasher.update(std::as_bytes(std::span(label)));

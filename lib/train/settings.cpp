@@ -21,9 +21,7 @@ struct Enable {
 
 struct Dataset {
   std::string& value;
-  void fields(config::Fields& f) {
-    f("DATASET", value, "digits, tensors, synthetic, ...: one of the registered datasets");
-  }
+  void fields(config::Fields& f) { f("DATASET", value, "where samples come from: a registered dataset"); }
 };
 
 template <class T>
@@ -33,7 +31,8 @@ bool declared(std::string_view group) {
 }
 
 const bool all = declared<RunSettings>("") && declared<ModelSettings>("MODEL") &&
-                 declared<TrainSettings>("TRAIN") && declared<DataSettings>("");
+                 declared<TrainSettings>("TRAIN") && declared<TestSettings>("TEST") &&
+                 declared<DataSettings>("") && declared<AmpSettings>("");
 
 }  // namespace
 
@@ -87,10 +86,25 @@ void TrainSettings::fields(config::Fields& f) {
   f("AUTO_RESUME", auto_resume, "continue from the newest checkpoint of the run directory, if it has one");
   f("SYNC_BN", sync_bn, "batch norm over the batch of all processes (SyncBN) instead of each process' part");
   f("LOSS", loss, "auto: cross_entropy for class labels, mse for values; or a registered loss");
-  Name optimizer_name{optimizer, "adamw, sgd, ...: one of the registered optimizers"};
+  Name optimizer_name{optimizer, "a registered optimizer: adamw, sgd, ..."};
   f.group("OPTIMIZER", optimizer_name);
-  Name schedule_name{schedule, "cosine, linear, step, multistep or constant, per optimizer step"};
+  Name schedule_name{schedule, "a registered schedule: cosine, linear, ...; per optimizer step"};
   f.group("LR_SCHEDULER", schedule_name);
+}
+
+void AmpSettings::fields(config::Fields& f) {
+  f("AMP_ENABLE", enable, "mixed precision");
+  f.choice("AMP_OPT_LEVEL", level, {"", "O0", "O1", "O2", "O3"},
+           "Apex' levels: O0 is f32, O1 multiplies in 16 bits, O2 rounds all weights but norms', O3 trains "
+           "in 16 bits; "
+           "'' is O1");
+  f.choice("AMP.DTYPE", dtype, {"auto", "f32", "bf16", "f16"}, "auto: f16 on CUDA, f32 on the CPU");
+}
+
+void TestSettings::fields(config::Fields& f) {
+  f("METRICS", metrics,
+    "registered metrics, the first of which decides what is best; empty: acc1 and acc5 for class labels, mse "
+    "and mae for values");
 }
 
 void DataSettings::fields(config::Fields& f) {

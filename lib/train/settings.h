@@ -42,6 +42,19 @@ struct TrainSettings {
   void fields(config::Fields&);
 };
 
+/// Mixed precision (lib/nn/precision.h).
+struct AmpSettings {
+  bool enable = true;
+  std::string level = {}, dtype = "auto";
+  void fields(config::Fields&);
+};
+
+/// TEST: how a model is judged.
+struct TestSettings {
+  std::vector<std::string> metrics;
+  void fields(config::Fields&);
+};
+
 /// DATA and AUG: which data.
 struct DataSettings {
   std::string dataset = "imagenet";

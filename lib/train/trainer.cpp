@@ -34,7 +34,8 @@ Trainer::Trainer(const TrainerConfig& config, const Parts& parts)
       device_(parts.parameters.values().device()),
       plan_(make_plan(config, parts.loader)),
       gradient_sum_(parts.comm, parts.parameters),
-      control_(Tensor::zeros({ops::Control::size}, DType::f64, device_)) {
+      control_(Tensor::zeros({ops::Control::size}, DType::f64, device_)),
+      scale_(parts.parameters.precision().scales_loss()) {
   context_.seed = config.seed;
   context_.batch_sum = parts.batch_sum;
   nn::attach(parts_.model, context_);
@@ -48,6 +49,7 @@ void Trainer::report(const Evaluation& evaluation) {
 }
 
 void Trainer::run() {
+  parts_.parameters.follow();
   for (auto& hook : hooks_) hook->on_start(*this);
   parts_.loader.start(epoch_, position_);
   data::Batch batch;
@@ -92,7 +94,8 @@ bool Trainer::leaves_early() {
 // One optimizer step: forward and backward for each micro-batch, the sum over the ranks, then clip and
 // update.
 StepReport Trainer::step(data::Batch& batch) {
-  StepReport report{.step = ++step_, .epoch = epoch_, .lr = parts_.schedule.lr(step_ - 1)};
+  StepReport report{
+      .step = ++step_, .epoch = epoch_, .lr = parts_.schedule.lr(step_ - 1), .loss_scale = scale_.value()};
   context_.training = true;
   context_.step = static_cast<uint64_t>(step_);
   parts_.parameters.zero_grad();
@@ -111,25 +114,30 @@ StepReport Trainer::step(data::Batch& batch) {
     const Var output = parts_.model(Var(batch.input.to(device_)));
     const Var loss = parts_.loss(output, batch.target.to(device_));
     const double weight = static_cast<double>(batch.size()) / window;
-    loss.backward(Tensor::full({}, weight, loss.value().dtype(), device_), listener);
+    loss.backward(Tensor::full({}, weight * scale_.value(), loss.value().dtype(), device_), listener);
     if (batch.size() > 0) report.loss += weight * loss.value().item();
   }
   requests_ = signals::take();
   gradient_sum_.finish(report.loss, requests_);
   stopped_ = stopped_ || requests_.stop != 0;
 
-  const Tensor control =
-      Tensor::of<double>(std::array{report.lr, 1.0, static_cast<double>(updates_ + 1)}, {ops::Control::size});
+  const double unscale = 1 / scale_.value();
+  const Tensor control = Tensor::of<double>(std::array{report.lr, unscale, static_cast<double>(updates_ + 1)},
+                                            {ops::Control::size});
   control_.copy_from(control.to(device_));
-  report.grad_norm = std::sqrt(optim::clip_by_norm(parts_.parameters, control_, config_.clip_grad).item());
-  if (std::isfinite(report.loss) && std::isfinite(report.grad_norm)) {
+  const Tensor squares = optim::clip_by_norm(parts_.parameters, control_, config_.clip_grad);
+  report.grad_norm = unscale * std::sqrt(squares.item());
+  const bool finite = std::isfinite(report.loss) && std::isfinite(report.grad_norm);
+  if (finite) {
     parts_.optimizer.update(control_);
+    parts_.parameters.follow();
     ++updates_;
     nonfinite_in_a_row_ = 0;
   } else {  // an update would spread NaN over all weights
     ++skipped_;
-    ++nonfinite_in_a_row_;
+    if (scale_.at_floor()) ++nonfinite_in_a_row_;
   }
+  scale_.update(finite);
   report.skipped = skipped_;
   return report;
 }
@@ -152,6 +160,7 @@ void Trainer::state(checkpoint::Archive& a) {
   a("updates", updates_);
   a("skipped", skipped_);
   a("nonfinite_in_a_row", nonfinite_in_a_row_);
+  a("loss_scale", scale_);
   for (auto& hook : hooks_) {
     if (!hook->name().empty()) a.group(hook->name(), [&](checkpoint::Archive& g) { hook->state(g); });
   }

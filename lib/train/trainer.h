@@ -16,6 +16,7 @@
 #include "lib/optim/schedule.h"
 #include "lib/train/gradient_sum.h"
 #include "lib/train/hook.h"
+#include "lib/train/loss_scale.h"
 
 namespace trainer::train {
 
@@ -95,6 +96,7 @@ class Trainer {
   nn::Context context_;
   GradientSum gradient_sum_;
   Tensor control_;  // ops::Control
+  LossScale scale_;
   std::vector<std::unique_ptr<Hook>> hooks_;
   int64_t step_ = 0, epoch_ = 0;
   int64_t position_ = 0;  // samples of the epoch's order that have been used

@@ -4,10 +4,16 @@ A golden run of resnet18 needs 45 MB of weights; with these, a fixture holds a s
 computed in f32 from u in [0, 1): 2u - 1 is exact, so each value carries one rounding.
 """
 
+from __future__ import annotations
+
 import math
 
 import numpy as np
-import torch
+
+try:
+    import torch
+except ImportError:  # only what returns tensors needs it
+    torch = None
 
 from philox import Rng
 
@@ -64,10 +70,14 @@ def labels(seed: int, step: int, count: int, classes: int) -> torch.Tensor:
     return torch.from_numpy((words % np.uint32(classes)).astype(np.int64))
 
 
-def gradient(seed: int, name: str, step: int, shape: "tuple[int, ...]") -> torch.Tensor:
+def gradient_values(seed: int, name: str, step: int, shape: "tuple[int, ...]") -> np.ndarray:
     """A made-up gradient for tests of optimizers; its size varies with the step, over powers of two."""
     u = Rng(seed).fork("gradients").fork(name).uniform(step, math.prod(shape))
-    return torch.from_numpy(_symmetric(u, 2.0 ** -(step % 4)).reshape(shape))
+    return _symmetric(u, 2.0 ** -(step % 4)).reshape(shape)
+
+
+def gradient(seed: int, name: str, step: int, shape: "tuple[int, ...]") -> torch.Tensor:
+    return torch.from_numpy(gradient_values(seed, name, step, shape))
 
 
 def sketch(seed: int, name: str, tensor: torch.Tensor) -> np.ndarray:

@@ -2,16 +2,21 @@
 
 import json
 import platform
+import sys
 from pathlib import Path
 
 import numpy as np
 import safetensors.numpy
-import timm
-import torch
 
 GOLDEN = Path(__file__).resolve().parents[2] / "tests" / "golden"
-VERSIONS = ", ".join([f"torch {torch.__version__}", f"timm {timm.__version__}", f"NumPy {np.__version__}",
-                      f"Python {platform.python_version()}", platform.machine()])
+
+
+def versions() -> str:
+    """Of what the generator has used."""
+    used = [(name, sys.modules.get(name)) for name in ("torch", "timm", "sklearn")]
+    return ", ".join([f"{name} {module.__version__}" for name, module in used if module is not None]
+                     + [f"NumPy {np.__version__}", f"Python {platform.python_version()}", platform.machine()])
+
 
 
 def in_order(file: bytes) -> bytes:
@@ -29,7 +34,7 @@ def write_tensors(name: str, tensors: "dict[str, np.ndarray]", made: "dict[str, 
     metadata = {k: v if isinstance(v, str) else json.dumps(v, separators=(",", ":")) for k, v in made.items()}
     path = GOLDEN / f"{name}.safetensors"
     contiguous = {k: np.ascontiguousarray(v) for k, v in tensors.items()}
-    path.write_bytes(in_order(safetensors.numpy.save(contiguous, metadata | {"versions": VERSIONS})))
+    path.write_bytes(in_order(safetensors.numpy.save(contiguous, metadata | {"versions": versions()})))
     print(f"{path.name}: {len(tensors)} tensors, {path.stat().st_size:,} bytes")
 
 
@@ -39,7 +44,7 @@ def write_json(name: str, content: "dict[str, object]") -> None:
         return json.dumps(value, separators=(",", ":"))
 
     parts = []
-    for key, value in (content | {"versions": VERSIONS}).items():
+    for key, value in (content | {"versions": versions()}).items():
         if isinstance(value, list):
             text = "[\n  " + ",\n  ".join(map(compact, value)) + "\n ]"
         elif isinstance(value, dict):

@@ -9,6 +9,7 @@
 #include "lib/ops/conv.h"
 #include "lib/ops/elementwise.h"
 #include "lib/ops/flat.h"
+#include "lib/ops/layerwise.h"
 #include "lib/ops/loss.h"
 #include "lib/ops/matmul.h"
 #include "lib/ops/norm.h"
@@ -52,6 +53,15 @@ Tensors losses(const Tensor& x) {
           ops::softmax_cross_entropy(x, labels).loss};
 }
 
+/// Norms by row (as of units), of a few long tensors, and of both with gaps.
+Tensors segment_norms(const Tensor& x) {
+  const Tensor arena = x.view({x.numel()});
+  const int64_t columns = x.size(1), n = x.numel();
+  std::vector<ops::Segment> rows, tensors{{0, 3}, {3, 3}, {5, n / 2}, {n / 2, n - 1}};
+  for (int64_t r = 0; r < x.size(0); ++r) rows.push_back({r * columns, (r + 1) * columns - r % 2});
+  return {ops::segment_squares(rows, arena), ops::segment_squares(tensors, arena)};
+}
+
 Tensors convolve(const Tensor& x) {
   const Tensor w = normal({24, 3, 3, x.size(3)}, 5), dy = normal(x.shape().with(3, 24), 6);
   Tensor y = ops::conv2d(x, w, {}, {.padding = 1});
@@ -79,6 +89,7 @@ TEST_CASE("sums do not depend on the number of threads", "[backend_cpu]") {
     check_threads([&] { return batch_norm(x); });
     check_threads([&] { return bias_gradient(x); });
     check_threads([&] { return losses(x); });
+    check_threads([&] { return segment_norms(x); });
   }
 }
 

@@ -118,6 +118,17 @@ TEST_CASE("whoever reads a key wins over a table of missing features") {
   CHECK(bind<Reader>(config.group("T_TABLE")).minmax == std::vector<double>{1, 2});
 }
 
+TEST_CASE("a key of several readers means what each of them says, once") {
+  struct Reader {
+    std::string help;
+    void fields(Fields& f) { f("EPS", value, help); }
+    double value = 1;
+  };
+  for (const char* help : {"a: added to the root", "b: the same", "b: the same", "a: added to the root"})
+    declare("T_SHARED", Reader{help});
+  CHECK(Config::defaults().explanation("T_SHARED.EPS").help == "a: added to the root; b: the same");
+}
+
 TEST_CASE("a key that nobody declared is the program's mistake") {
   const Config config = test_config();
   CHECK_THAT(error_of(

@@ -7,7 +7,7 @@ namespace trainer::data {
 std::shared_ptr<const Dataset> dataset_of(const std::vector<std::string>& opts, const Request& request) {
   auto config = config::Config::defaults();
   config.merge_opts(opts);
-  return make_dataset(config.group("DATA"), request);
+  return make_dataset(config.root(), request);
 }
 
 Row row_of(const Dataset& dataset, int64_t index) {

@@ -26,6 +26,21 @@ TEST_CASE("bilinear resizing agrees with torch.nn.functional.interpolate") {
 
 TEST_CASE("resizing to the same size copies") { CHECK(resized(3) == image); }
 
+TEST_CASE("heights and widths are resized apart, and bytes count as 255ths") {
+  const std::vector<float> wide{0, 1, 2, 3, 4, 5, 6, 7};  // 2 x 4
+  std::vector<float> tall(4 * 2);
+  BilinearResize(2, 4, 4, 2)(wide, tall);
+  // Columns 0.5 and 2.5; rows 0, 0.25, 0.75 and 1.
+  CHECK(tall == std::vector<float>{0.5F, 2.5F, 1.5F, 3.5F, 3.5F, 5.5F, 4.5F, 6.5F});
+
+  const std::vector<uint8_t> bytes{0, 51, 255, 3};
+  std::vector<float> as_floats, a(9), b(9);
+  for (const uint8_t v : bytes) as_floats.push_back(static_cast<float>(v) / 255.0F);
+  BilinearResize(2, 3)(bytes, a);
+  BilinearResize(2, 3)(as_floats, b);
+  CHECK(a == b);
+}
+
 TEST_CASE("channels are resized apart") {
   std::vector<float> two, out(2 * 25);
   for (const float v : image) two.insert(two.end(), {v, -v});

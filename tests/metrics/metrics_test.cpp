@@ -60,6 +60,74 @@ TEST_CASE("NaN logits are never right") {
   CHECK_FALSE(right("acc1", {3, 1, nan}, 0));
 }
 
+/// 23 samples of 4 classes, of which the last has one sample; some scores are equal.
+struct Scores {
+  std::vector<float> logits;
+  std::vector<int64_t> labels;
+  Scores() {
+    for (int64_t i = 0; i < 23; ++i) {
+      labels.push_back(i % 5 != 0 ? (i * i + 1) % 4 : i / 5 % 4);
+      for (int64_t k = 0; k < 4; ++k) {
+        logits.push_back(static_cast<float>((i * i * 7 + k * 5 + i * k * 3) % 13) / 4 +
+                         (k == labels.back() ? 0.75F : 0));
+      }
+    }
+  }
+};
+
+TEST_CASE("auroc is scikit-learn's") {
+  // x[i, k] = ((i*i*7 + k*5 + i*k*3) % 13) / 4 + (0.75 if k == y[i] else 0), y as above; scikit-learn 1.9.1:
+  // roc_auc_score(y, softmax(x), multi_class="ovr", average="macro")
+  const Scores s;
+  const auto auroc = metric("auroc");
+  CHECK(std::isnan(auroc->value()));
+  const Tensor logits = matrix(s.logits, 4), truth = labels(s.labels);
+  auroc->update(logits.slice(0, 10), truth.slice(0, 10));
+  auroc->update(Tensor::empty({0, 4}), labels({}));
+  auroc->update(logits.slice(10, 23), truth.slice(10, 23));
+  CHECK(auroc->rows().size() == 23);
+  CHECK(auroc->value() == Approx(0.7206876456876457).epsilon(1e-14));
+  auroc->reset();
+  CHECK(std::isnan(auroc->value()));
+}
+
+TEST_CASE("auroc by hand") {
+  const auto value = [](const std::vector<float>& margins, const std::vector<int64_t>& truth) {
+    std::vector<float> logits;
+    for (const float margin : margins) logits.insert(logits.end(), {0, margin});
+    const auto auroc = metric("auroc");
+    auroc->update(matrix(logits, 2), labels(truth));
+    return auroc->value();
+  };
+  // Of the 2 x 3 pairs 4 are in order and one is a tie.
+  CHECK(value({1, 3, 0, 1, 2}, {1, 1, 0, 0, 0}) == 4.5 / 6);
+  CHECK(value({-5, 5}, {0, 1}) == 1);
+  CHECK(value({-5, 5}, {1, 0}) == 0);
+  CHECK(value({2, 2}, {1, 0}) == 0.5);
+  CHECK(std::isnan(value({1, 2}, {1, 1})));
+  CHECK(std::isnan(value({1, nan}, {0, 1})));
+
+  // A class without samples does not count: that of the other two, each against the rest, is 1.
+  const auto auroc = metric("auroc");
+  auroc->update(matrix({2, 0, 0, 0, 2, 0}, 3), labels({0, 1}));
+  CHECK(auroc->value() == 1);
+}
+
+TEST_CASE("rows of a metric have one length") {
+  Rows rows;
+  CHECK(rows.size() == 0);
+  rows.add(std::vector<float>{1, 2});
+  rows.add(std::vector<float>{3, 4});
+  CHECK(rows.size() == 2);
+  CHECK(rows[1][0] == 3);
+  CHECK_THROWS_AS(rows.add(std::vector<float>{1}), Error);
+  rows.assign({1, 2, 3, 4, 5, 6}, 2);
+  CHECK(rows[1].size() == 3);
+  CHECK_THROWS_AS(rows.assign({1, 2, 3}, 2), Error);
+  rows.assign({}, 0);
+  CHECK(rows.size() == 0);
+}
+
 TEST_CASE("ranks' sums add up to the whole set's") {
   const Tensor logits = matrix({1, 0, 0, 1, 1, 0, 0, 1, 1, 0}, 2), truth = labels({0, 0, 0, 1, 0});
   for (const std::string name : {"acc1", "acc5"}) {
@@ -91,6 +159,9 @@ TEST_CASE("mean errors of regression") {
 TEST_CASE("what does not fit is refused") {
   CHECK_THROWS_AS(metric("acc1")->update(matrix({1, 2}, 2), labels({2})), Error);
   CHECK_THROWS_AS(metric("acc1")->update(matrix({1, 2}, 2), labels({0, 1})), Error);
+  CHECK_THROWS_AS(metric("auroc")->update(matrix({1, 2}, 1), labels({0, 0})), Error);
+  CHECK_THROWS_AS(metric("auroc")->update(matrix({1, 2}, 2), matrix({1}, 1)), Error);
+  CHECK_THROWS_AS(metric("auroc")->update(matrix({1, 2}, 2), labels({2})), Error);
   CHECK_THROWS_AS(metric("mse")->update(matrix({1, 2}, 2), matrix({1, 2, 3}, 3)), Error);
   CHECK_THROWS_WITH(metric("acc2"), ContainsSubstring("unknown metric 'acc2'") && ContainsSubstring("acc1"));
 }

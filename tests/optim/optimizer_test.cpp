@@ -2,6 +2,7 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
@@ -157,7 +158,8 @@ TEST_CASE("five updates follow PyTorch's") {
 }
 
 TEST_CASE("a parameter without a gradient is moved neither by decay nor by momentum") {
-  const std::string name = GENERATE("sgd", "adamw");
+  const std::string name = GENERATE(from_range(optimizers().names()));
+  INFO(name);
   Toy model;
   auto& used = add_weights(model, "used", {2, 2});
   auto& other = add_weights(model, "other", {2, 2});
@@ -218,7 +220,8 @@ TEST_CASE("learning rate factors scale each parameter's step") {
 }
 
 TEST_CASE("a repeated step allocates nothing") {
-  const std::string name = GENERATE("sgd", "adamw");
+  const std::string name = GENERATE(from_range(optimizers().names()));
+  INFO(name);
   Toy model;
   auto& weight = add_weights(model, "weight", {64, 3});
   auto& bias = add_weights(model, "bias", {3});
@@ -248,11 +251,11 @@ TEST_CASE("optimizers are known by name and say what is wrong with their keys") 
   Toy model;
   model.add("weight", {2, 2});
   Parameters parameters(model, {}, ref);
-  CHECK(optimizers().names() == std::vector<std::string>{"adamw", "sgd"});
+  CHECK(optimizers().has("sgd"));
   CHECK_THROWS_WITH(make("adamv", parameters),
                     ContainsSubstring("unknown optimizer 'adamv' (did you mean adamw"));
   CHECK_THROWS_WITH(make("adamw", parameters, {"BETAS", "(0.9,)"}),
-                    ContainsSubstring("TRAIN.OPTIMIZER.BETAS has 1 value"));
+                    ContainsSubstring("TRAIN.OPTIMIZER.BETAS") && ContainsSubstring("2 elements"));
   CHECK_THROWS_WITH(make("adamw", parameters, {"BETAS", "(0.9, 1.0)"}),
                     ContainsSubstring("TRAIN.OPTIMIZER.BETAS"));
   CHECK_THROWS_WITH(make("adamw", parameters, {"EPS", "0."}), ContainsSubstring("TRAIN.OPTIMIZER.EPS"));

@@ -123,6 +123,13 @@ TEST_CASE("neighbours of the same factor and decay are one segment") {
   REQUIRE(segments.size() == 2);
   CHECK(equal(segments[0], {0, 19, 1, 0}));
   CHECK(equal(segments[1], {32, 52, 1, 0.1}));
+
+  const auto& tensors = parameters.tensors();
+  REQUIRE(tensors.size() == 4);
+  CHECK(equal(tensors[0], {0, 5, 1, 0}));
+  CHECK(equal(tensors[1], {16, 19, 1, 0}));
+  CHECK(equal(tensors[2], {32, 36, 1, 0.1}));
+  CHECK(equal(tensors[3], {48, 52, 1, 0.1}));
 }
 
 TEST_CASE("a parameter without a gradient is in no segment and its old gradient is gone") {
@@ -141,6 +148,7 @@ TEST_CASE("a parameter without a gradient is in no segment and its old gradient 
   REQUIRE(parameters.segments().size() == 2);
   CHECK(equal(parameters.segments()[0], {0, 4, 1, 0}));
   CHECK(equal(parameters.segments()[1], {32, 36, 1, 0}));
+  CHECK(parameters.tensors().size() == 2);
   CHECK(numbers(Parameters::part(parameters.gradients(), parameters.trainable()[1])) == Floats(4));
   CHECK(numbers(first.var.grad()) == Floats{3, 4, 5, 6});
 

@@ -32,7 +32,7 @@ std::vector<Result> train_on(int ranks, const TrainerConfig& recipe, int64_t sam
     rig.trainer->run();
     result.values = rig.values();
     Metrics metrics;
-    metrics.emplace_back("mse", metrics::metrics().make("mse", config::Config::defaults().root()));
+    metrics.emplace_back("mse", metrics::metrics().make("mse", config::Config::defaults().group("TEST")));
     data::Loader loader = make_loader(std::make_shared<Line>(11), 2, false, rank, ranks);
     result.evaluation = *evaluate(rig.model, rig.trainer->context(), *rig.loss, metrics, loader, *rig.comm);
   };

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "lib/config/pending.h"
+#include "lib/data/transform.h"
 #include "lib/metrics/metric.h"
 #include "lib/train/build.h"
 #include "tests/catch.h"
@@ -46,7 +47,9 @@ Names set_of(const std::vector<std::string>& names) { return {names.begin(), nam
 TEST_CASE("registries hold what the folders hold") {
   CHECK(set_of(nn::models().names()) == registered_below("models"));
   CHECK(set_of(nn::losses().names()) == registered_below("nn/losses"));
-  CHECK(set_of(data::datasets().names()) == registered_below("data"));
+  Names data = set_of(data::datasets().names());
+  data.merge(set_of(data::transforms().names()));
+  CHECK(data == registered_below("data"));
   CHECK(set_of(metrics::metrics().names()) == registered_below("metrics"));
   Names optim = set_of(optim::optimizers().names());
   optim.merge(set_of(optim::schedules().names()));

@@ -23,7 +23,7 @@ struct Run {
   explicit Run(const fs::path& path, int64_t max_steps = 0)
       : directory(path), rig({.epochs = epochs, .max_steps = max_steps, .accumulation_steps = 2}, data(), 2) {
     Metrics metrics;
-    metrics.emplace_back("mse", metrics::metrics().make("mse", config::Config::defaults().root()));
+    metrics.emplace_back("mse", metrics::metrics().make("mse", config::Config::defaults().group("TEST")));
     rig.trainer->add(std::make_unique<EvaluateHook>(
         std::make_unique<data::Loader>(data(), data::Sampler({.size = 9, .batch_size = 4}),
                                        data::LoaderConfig{.batch_size = 4, .num_workers = 0}),
@@ -160,6 +160,28 @@ TEST_CASE("what changed since a checkpoint is judged key by key") {
     CHECK_THAT(e.what(), ContainsSubstring("SEED: 0 -> 1"));
     CHECK_THAT(e.what(), ContainsSubstring("samples of a global batch: 4 -> 8"));
   }
+}
+
+TEST_CASE("the fingerprint of data is that of what the dataset holds") {
+  const auto of = [](const std::string& transforms) {
+    config::Config config = config::Config::defaults();
+    config.merge_opts(std::vector<std::string>{"DATA.DATASET", "digits", "DATA.IMG_SIZE", "8",
+                                               "DATA.TRANSFORMS.TRAIN", transforms});
+    return fingerprint(*data::make_dataset(config.root(), {}));
+  };
+  CHECK(of("['resize']") == of("[]"));
+
+  class Broken final : public data::Dataset {
+   public:
+    const data::Spec& spec() const override { return spec_; }
+    int64_t size() const override { return 3; }
+    void read(int64_t, const Rng&, const data::Sample&) const override { fail(Exit::data, "is empty"); }
+    std::string name_of(int64_t i) const override { return fmt::format("image {}", i); }
+
+   private:
+    data::Spec spec_{.input = {0, 0, 3}};
+  };
+  CHECK_THROWS_WITH(fingerprint(Broken()), "image 0: is empty");
 }
 
 TEST_CASE("where a run begins") {

@@ -157,7 +157,7 @@ TEST_CASE("evaluation counts each sample once and restores the mode") {
   const auto result_with = [&](int64_t batch) {
     data::Loader loader = make_loader(dataset, batch);
     Metrics metrics;
-    metrics.emplace_back("mae", metrics::metrics().make("mae", config::Config::defaults().root()));
+    metrics.emplace_back("mae", metrics::metrics().make("mae", config::Config::defaults().group("TEST")));
     nn::Context context{.training = true};
     nn::attach(rig.model, context);
     const Evaluation result = *evaluate(rig.model, context, *rig.loss, metrics, loader, *rig.comm);

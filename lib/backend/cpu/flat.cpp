@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "lib/backend/cpu/floats.h"
-#include "lib/backend/cpu/parallel.h"
+#include "lib/backend/cpu/segments.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "lib/backend/cpu/flat.cpp"
@@ -108,18 +108,6 @@ HWY_EXPORT(squares);
 using ops::Control;
 using ops::Segment;
 
-/// One parallel pass over the arena: update(segment, begin, end) for what a thread's range has of each
-/// segment.
-template <class Update>
-void over_segments(std::span<const Segment> segments, int64_t n, const Update& update) {
-  parallel_for(n, elementwise_grain / 2, [&](int64_t begin, int64_t end) {
-    for (const Segment& s : segments) {
-      const int64_t first = std::max(begin, s.begin), last = std::min(end, s.end);
-      if (first < last) update(s, first, last);
-    }
-  });
-}
-
 void sgd_step(const Tensor& control, std::span<const Segment> segments, const ops::SgdArgs& args,
               const Tensor& gradient, Tensor& parameter, Tensor& momentum) {
   static constexpr auto op = ops::SgdStep::name;
@@ -158,12 +146,11 @@ void adamw_step(const Tensor& control, std::span<const Segment> segments, const 
 }
 
 void sum_of_squares(const Tensor& x, Tensor& sum) {
-  static constexpr int64_t chunk = 16384;
   const float* px = floats(ops::SumOfSquares::name, x);
-  const int64_t chunks = chunks_of(x.numel(), chunk);
+  const int64_t chunks = chunks_of(x.numel(), squares_chunk);
   const Storage memory(static_cast<size_t>(chunks) * sizeof(double), Device{});
   auto* sums = reinterpret_cast<double*>(memory.data());
-  parallel_chunks(x.numel(), chunk, elementwise_grain, [&](int64_t i, int64_t begin, int64_t end) {
+  parallel_chunks(x.numel(), squares_chunk, elementwise_grain, [&](int64_t i, int64_t begin, int64_t end) {
     sums[i] = HWY_DYNAMIC_DISPATCH(squares)(px + begin, end - begin);
   });
   double total = 0;
@@ -187,5 +174,8 @@ constexpr auto cpu = Device::Kind::cpu;
 };
 
 }  // namespace
+
+double squares_of(const float* x, int64_t n) { return HWY_DYNAMIC_DISPATCH(squares)(x, n); }
+
 }  // namespace trainer::cpu
 #endif

@@ -1,4 +1,5 @@
 // Mean squared error, for regression. A target [N] meets an output [N, 1].
+#include "lib/autograd/elementwise.h"
 #include "lib/autograd/loss.h"
 #include "lib/config/fields.h"
 #include "lib/nn/loss.h"
@@ -13,8 +14,9 @@ class Mse final : public Loss {
   };
   explicit Mse(const Config&) {}
   Var operator()(const Var& output, const Tensor& target) const override {
-    return autograd::mse(output,
-                         target.rank() + 1 == output.value().rank() ? target.view(output.shape()) : target);
+    const bool column = target.rank() + 1 == output.value().rank();
+    return autograd::mse(autograd::cast(output, target.dtype()),
+                         column ? target.view(output.shape()) : target);
   }
 };
 

@@ -85,7 +85,7 @@ void MetricsHook::flush(const StepReport& r) {
          {"lr", r.lr}};
   j["samples_per_s"] = std::round(window_.samples_per_second() * 10) / 10;
   j["grad_norm"] = number(r.grad_norm);
-  j["loss_scale"] = 1.0;
+  j["loss_scale"] = r.loss_scale;
   if (r.skipped > 0) j["skipped"] = r.skipped;
   line(j.dump());
   events_->scalar("train/loss", r.step, window_.loss());
