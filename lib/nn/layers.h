@@ -85,7 +85,8 @@ struct LayerNormOptions {
   double eps = 1e-5;
 };
 
-/// Layer normalisation over the last axis. The addition of a residual branch before it is fused.
+/// Layer normalisation over the last axis. The addition of a residual branch before it is fused. Under mixed
+/// precision the sum stays as wide as the residual stream is, and the output has 16 bits.
 class LayerNorm final : public Module {
  public:
   explicit LayerNorm(int64_t channels, const LayerNormOptions& = {});
@@ -96,6 +97,7 @@ class LayerNorm final : public Module {
   std::string description() const override;
 
  private:
+  ops::LayerNormArgs args() const;
   Parameter weight_, bias_;
   double eps_;
 };
