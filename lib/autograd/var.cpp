@@ -127,6 +127,11 @@ Tensor& Grads::or_scratch(int input, const Tensor& like) {
   return slot;
 }
 
+Tensor Grads::take(int input) {
+  if (!wants(input) || node_.input_[input]->leaf_) return {};
+  return std::exchange(node_.input_[input]->gradient_, Tensor());
+}
+
 void Grads::pass(int input, Tensor gradient) {
   if (wants(input)) slot_[input] = std::move(gradient);
 }

@@ -142,12 +142,18 @@ class Node {
 class Grads {
  public:
   const Tensor& dy() const { return dy_; }
+  /// No one else holds dy(): it may be overwritten.
+  bool dy_is_ours() const { return dy_.storage().unique(); }
   bool wants(int input) const { return static_cast<bool>(node_.input_[input]); }
   /// Where the gradient of an input goes: a tensor of the input's shape, to be written whole (for a
   /// parameter's first gradient of a step this is the gradient arena itself). Undefined if nobody wants it.
   Tensor& operator[](int input);
   /// The same, but always memory, like that tensor's: for what a kernel computes whether or not it is wanted.
   Tensor& or_scratch(int input, const Tensor& like);
+  /// Takes out what has arrived so far of the gradient of an input that is another op's output, so that the
+  /// kernel can add it to what it writes, or write over it if nobody else holds it. Undefined if there is
+  /// none.
+  Tensor take(int input);
   /// Hands over a tensor that already is the gradient of an input; it may be shared.
   void pass(int input, Tensor gradient);
 

@@ -3,28 +3,48 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <initializer_list>
 #include <span>
 
 namespace trainer::nn {
 namespace {
 
-/// Standard normal restricted to [-2, 2] / std in units of its own, by inverting the distribution function on
-/// that interval.
-double truncated(double u, double std) {
-  const double limit = std::erf(2.0 / (std * std::sqrt(2.0)));
-  const double target = (2 * u - 1) * limit;  // = erf(z / sqrt 2)
-  // Winitzki's approximation, then Newton steps on erf: exact to double within three.
-  const double a = 0.147;
-  const double l = std::log((1 - target) * (1 + target));
-  const double b = 2 / (3.14159265358979323846 * a) + l / 2;
-  double x = std::copysign(std::sqrt(std::max(0.0, std::sqrt(b * b - l / a) - b)), target);
-  for (int i = 0; i < 3; ++i) x -= (std::erf(x) - target) / (1.1283791670955126 * std::exp(-x * x));
-  return x * std::sqrt(2.0);
+double polynomial(double x, std::initializer_list<double> coefficients) {
+  double value = 0;
+  for (const double c : coefficients) value = value * x + c;
+  return value;
 }
 
+/// The standard normal distribution's quantile of p in [2^-34, 1 - 2^-34], to double precision: Wichura's
+/// algorithm AS 241 (Applied Statistics 37, 1988) without its branch for the far tails.
+double normal_quantile(double p) {
+  const double q = p - 0.5;
+  if (std::abs(q) <= 0.425) {
+    const double r = 0.180625 - q * q;
+    return q *
+           polynomial(r, {2509.0809287301226727, 33430.575583588128105, 67265.770927008700853,
+                          45921.953931549871457, 13731.693765509461125, 1971.5909503065514427,
+                          133.14166789178437745, 3.387132872796366608}) /
+           polynomial(
+               r, {5226.495278852854561, 28729.085735721942674, 39307.89580009271061, 21213.794301586595867,
+                   5394.1960214247511077, 687.1870074920579083, 42.313330701600911252, 1.0});
+  }
+  const double r = std::sqrt(-std::log(q < 0 ? p : 1 - p)) - 1.6;
+  const double tail = polynomial(r, {7.7454501427834140764e-4, 0.0227238449892691845833,
+                                     0.24178072517745061177, 1.27045825245236838258, 3.64784832476320460504,
+                                     5.7694972214606914055, 4.6303378461565452959, 1.42343711074968357734}) /
+                      polynomial(r, {1.05075007164441684324e-9, 5.475938084995344946e-4,
+                                     0.0151986665636164571966, 0.14810397642748007459, 0.68976733498510000455,
+                                     1.6763848301838038494, 2.05319162663775882187, 1.0});
+  return std::copysign(tail, q);
+}
+
+/// The part of the standard normal distribution that lies in [-2, 2] / std in units of its own.
+double share_within(double std) { return std::erf(2.0 / (std * std::sqrt(2.0))); }
+
 /// Four values from one block of random words: what Rng::uniform, normal and bits give for elements 4k to 4k
-/// + 3.
-std::array<double, 4> draw(const Init& init, const std::array<uint32_t, 4>& words) {
+/// + 3. `within`: share_within() of a truncated normal distribution.
+std::array<double, 4> draw(const Init& init, double within, const std::array<uint32_t, 4>& words) {
   std::array<double, 4> v{};
   for (size_t i = 0; i < 4; ++i) {
     switch (init.kind) {
@@ -39,7 +59,7 @@ std::array<double, 4> draw(const Init& init, const std::array<uint32_t, 4>& word
         }
         break;
       case Init::Kind::truncated_normal:
-        v[i] = init.scale * truncated((words[i] + 0.5) * 0x1.0p-32, init.scale);
+        v[i] = init.scale * normal_quantile(0.5 + within * ((words[i] + 0.5) * 0x1.0p-32 - 0.5));
         break;
       case Init::Kind::uniform:
         v[i] = init.scale * (2.0 * unit_float(words[i]) - 1.0);
@@ -51,9 +71,10 @@ std::array<double, 4> draw(const Init& init, const std::array<uint32_t, 4>& word
 
 template <class T>
 void fill_values(std::span<T> values, const Init& init, const Rng& rng) {
+  const double within = init.kind == Init::Kind::truncated_normal ? share_within(init.scale) : 1;
   for (size_t i = 0; i < values.size(); i += 4) {
-    const auto four =
-        draw(init, init.kind == Init::Kind::constant ? std::array<uint32_t, 4>{} : rng.block(0, i / 4));
+    const auto four = draw(
+        init, within, init.kind == Init::Kind::constant ? std::array<uint32_t, 4>{} : rng.block(0, i / 4));
     const size_t n = std::min<size_t>(4, values.size() - i);
     for (size_t k = 0; k < n; ++k) values[i + k] = static_cast<T>(four[k]);
   }

@@ -129,6 +129,32 @@ void BatchNorm::visit(Visitor& v) {
 
 std::string BatchNorm::description() const { return fmt::format("BatchNorm({})", weight_.var.shape()[0]); }
 
+LayerNorm::LayerNorm(int64_t channels, const LayerNormOptions& o)
+    : weight_({channels}, Init::ones(), Layout::plain, Role::norm),
+      bias_({channels}, Init::zeros(), Layout::plain, Role::norm),
+      eps_(o.eps) {}
+
+Var LayerNorm::forward(const Var& x) { return autograd::layer_norm(x, weight_.var, bias_.var, args()); }
+
+autograd::AddedAndNormed LayerNorm::add(const Var& x, const Var& residual) {
+  autograd::AddedAndNormed both;
+  observed(x, [&] {
+    both = autograd::add_layer_norm(x, residual, weight_.var, bias_.var, args());
+    return both.y;
+  });
+  return both;
+}
+
+ops::LayerNormArgs LayerNorm::args() const {
+  ops::LayerNormArgs a{.eps = eps_};
+  if (size_of(weight_.compute) == 2) a.dtype = weight_.compute;
+  return a;
+}
+
+void LayerNorm::visit(Visitor& v) { v("weight", weight_), v("bias", bias_); }
+
+std::string LayerNorm::description() const { return fmt::format("LayerNorm({})", weight_.var.shape()[0]); }
+
 Dropout::Dropout(double p) : p_(checked_probability("Dropout", p)) {}
 
 Var Dropout::forward(const Var& x) {

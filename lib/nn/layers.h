@@ -2,6 +2,7 @@
 // without either (ReLU, pooling, flatten) are functions: lib/autograd.
 #pragma once
 
+#include "lib/autograd/layer_norm.h"
 #include "lib/autograd/norm.h"
 #include "lib/nn/adapter.h"
 #include "lib/nn/module.h"
@@ -87,6 +88,27 @@ class BatchNorm final : public Module {
   Parameter weight_, bias_;
   Buffer running_mean_, running_var_, num_batches_tracked_;
   double eps_, momentum_;
+};
+
+struct LayerNormOptions {
+  double eps = 1e-5;
+};
+
+/// Layer normalisation over the last axis. The addition of a residual branch before it is fused. Under mixed
+/// precision the sum stays as wide as the residual stream is, and the output has 16 bits.
+class LayerNorm final : public Module {
+ public:
+  explicit LayerNorm(int64_t channels, const LayerNormOptions& = {});
+  Var forward(const Var& x) override;
+  /// x + residual, and that normalised.
+  autograd::AddedAndNormed add(const Var& x, const Var& residual);
+  void visit(Visitor& v) override;
+  std::string description() const override;
+
+ private:
+  ops::LayerNormArgs args() const;
+  Parameter weight_, bias_;
+  double eps_;
 };
 
 /// Zeroes elements with probability p while training (Srivastava et al., 2014).

@@ -16,6 +16,9 @@ class Model : public Module {
   virtual std::vector<Var> features(const Var& x) = 0;
   /// Path of the last linear layer ("fc"), whose shape follows the number of classes.
   virtual std::string classifier() const = 0;
+  /// Parameters that weight decay should leave alone beside biases and norms (timm's no_weight_decay()):
+  /// whole components of their names, as "pos_embed".
+  virtual std::vector<std::string> no_weight_decay() const { return {}; }
 };
 
 /// Keys that every family reads, in the group MODEL.

@@ -209,7 +209,8 @@ Training::Training(const config::Config& config, const Settings& s,
   model = build_trainable_model(config, s, spec.input, device);
   loss = build_loss(config, s, spec);
   parameters = std::make_unique<optim::Parameters>(
-      *model, optim::GroupRules{.weight_decay = s.train.weight_decay}, device, choose_precision(s, device));
+      *model, optim::GroupRules{.weight_decay = s.train.weight_decay, .no_decay = model->no_weight_decay()},
+      device, choose_precision(s, device));
   optimizer = optim::optimizers().make(s.train.optimizer, config.group("TRAIN.OPTIMIZER"), *parameters);
   schedule = build_schedule(config, s, make_plan(recipe, *loader));
   if (s.train.sync_bn && comm.size() > 1) batch_sum = std::make_unique<CommBatchSum>(comm);

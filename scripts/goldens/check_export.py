@@ -38,7 +38,8 @@ def main() -> int:
     images, ours = read(args.input, "images"), read(args.logits, "logits")
     if images.dtype == torch.uint8:
         images = images.float() / 255
-    model = models.create(args.model, args.num_classes, in_chans=images.shape[1], stem=args.stem).eval()
+    model = models.create(args.model, args.num_classes, in_chans=images.shape[1], stem=args.stem,
+                          size=images.shape[-1]).eval()
     try:
         model.load_state_dict(safetensors.torch.load_file(args.weights), strict=True)
     except RuntimeError as error:

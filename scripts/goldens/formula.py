@@ -25,14 +25,14 @@ def _symmetric(u: np.ndarray, bound: float) -> np.ndarray:
 
 
 def weight(seed: int, name: str, shape: "tuple[int, ...]", fan_in: int = 0) -> np.ndarray:
-    """The parameter or buffer `name` in file layout. `fan_in`: of the layer's weight; 0 for normalisation layers."""
+    """The parameter or buffer `name` in file layout. `fan_in`: of the layer's weight; 0 for normalisation layers, tokens."""
     count = math.prod(shape)
     if name.endswith("running_mean"):
         return np.zeros(shape, np.float32)
     if name.endswith("running_var"):
         return np.ones(shape, np.float32)
     u = Rng(seed).fork(name).uniform(0, count)
-    if len(shape) > 2:
+    if len(shape) > 2 and fan_in:
         values = _symmetric(u, math.sqrt(6 / fan_in))
     elif fan_in:
         values = _symmetric(u, 1 / math.sqrt(fan_in))

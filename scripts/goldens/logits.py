@@ -13,7 +13,7 @@ def main() -> None:
     models.single_threaded()
     tensors, cases = {}, {}
     for case, (name, stem, size) in models.LOGITS.items():
-        model = models.create(name, CLASSES, stem=stem)
+        model = models.create(name, CLASSES, stem=stem, size=size)
         formula.fill(model, SEED)
         model.eval()
         images = formula.images(SEED, 0, (BATCH, 3, size, size))

@@ -86,6 +86,22 @@ TEST_CASE("initial distributions have the moments that they promise") {
   CHECK(moments(nn::Init::truncated_normal(0.02))[1] == Approx(0.02).epsilon(0.03));
 }
 
+TEST_CASE("the truncated normal distribution is the distribution function inverted") {
+  const Rng rng(11);
+  for (const double std : {1.0, 0.02, 5.0}) {
+    Tensor t = Tensor::empty({20'000}, DType::f64);
+    nn::fill(t, nn::Init::truncated_normal(std), rng);
+    const double within = std::erf(2 / (std * std::sqrt(2.0)));
+    double worst = 0;
+    for (int64_t i = 0; i < t.numel(); ++i) {
+      const double u = (rng.bits(0, static_cast<uint64_t>(i)) + 0.5) * 0x1p-32;
+      const double back = 0.5 + 0.5 * std::erf(t.data<double>()[i] / std / std::sqrt(2.0)) / within;
+      worst = std::max(worst, std::abs(back - u));
+    }
+    CHECK(worst < 1e-14);
+  }
+}
+
 TEST_CASE("dropout masks depend on the row in the whole batch, not on how it is cut") {
   nn::Dropout drop(0.5);
   nn::Context context{.training = true, .seed = 7, .step = 3};

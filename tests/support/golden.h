@@ -37,13 +37,14 @@ class Formula {
   explicit Formula(uint64_t seed) : root_(seed) {}
 
   /// The floating tensor `name` of a state dict. `fan_in`: that of the layer's weight; 0 for normalisation
-  /// layers.
+  /// layers and tokens.
   std::vector<float> weight(std::string_view name, const Shape& shape, int64_t fan_in) const {
     const auto count = static_cast<size_t>(shape.numel());
     if (name.ends_with("running_mean")) return std::vector<float>(count, 0.0F);
     if (name.ends_with("running_var")) return std::vector<float>(count, 1.0F);
     const Rng rng = root_.fork(name);
-    if (shape.rank() > 2) return symmetric(rng, 0, count, std::sqrt(6.0 / static_cast<double>(fan_in)));
+    if (shape.rank() > 2 && fan_in > 0)
+      return symmetric(rng, 0, count, std::sqrt(6.0 / static_cast<double>(fan_in)));
     if (fan_in > 0) return symmetric(rng, 0, count, 1.0 / std::sqrt(static_cast<double>(fan_in)));
     if (!name.ends_with("weight")) return symmetric(rng, 0, count, 0.1);
     std::vector<float> values(count);

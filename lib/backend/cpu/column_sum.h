@@ -1,14 +1,64 @@
-// Sums over the rows of a matrix: bias gradients.
+// Sums over the rows of a matrix: gradients of biases and of the parameters of norms. Blocks of rows in f32,
+// fixed chunks of blocks combined in order in f64: results do not depend on the number of threads.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "lib/backend/cpu/floats.h"
+#include "lib/backend/cpu/folded_rows.h"
 
 namespace trainer::cpu {
 
-/// sums [columns] = sum over rows of x [rows, columns]. Fixed chunks in f32, combined in order in f64: the
-/// result does not depend on the number of threads.
+/// sums [columns] = sum over rows of x [rows, columns].
 void column_sum(const Elements& x, int64_t rows, int64_t columns, float* sums);
+
+/// `count` rows of `size` numbers from the pool.
+template <class T>
+class Rows {
+ public:
+  Rows(int64_t count, int64_t size)
+      : storage_(static_cast<size_t>(count * size) * sizeof(T), Device{}), size_(size) {}
+  T* operator[](int64_t i) const { return reinterpret_cast<T*>(storage_.data()) + i * size_; }
+
+ private:
+  Storage storage_;
+  int64_t size_;
+};
+
+/// Calls block(begin, rows, sums...) for blocks of rows and adds their `outputs` rows of f32 sums up in f64,
+/// in the order of fixed chunks: total(output, channel).
+template <class Block>
+class ColumnSums {
+ public:
+  ColumnSums(const FoldedRows& m, int64_t outputs, const Block& block)
+      : m_(m),
+        outputs_(outputs),
+        chunks_(chunks_of(m.rows, m.chunk())),
+        partial_(std::max<int64_t>(chunks_, 1) * outputs, m.columns) {
+    parallel_chunks(m.rows, m.chunk(), m.grain(), [&](int64_t i, int64_t begin, int64_t end) {
+      const Rows<float> sums(outputs, m.columns);
+      for (int64_t k = 0; k < outputs; ++k) std::fill_n(partial_[i * outputs + k], m.columns, 0.0);
+      for (int64_t r = begin; r < end; r += m.block()) {
+        block(r, std::min(m.block(), end - r), sums);
+        for (int64_t k = 0; k < outputs; ++k) {
+          for (int64_t c = 0; c < m.columns; ++c) partial_[i * outputs + k][c] += sums[k][c];
+        }
+      }
+    });
+  }
+  double total(int64_t output, int64_t channel) const {
+    double sum = 0;
+    for (int64_t i = 0; i < chunks_; ++i) {
+      for (int64_t j = channel; j < m_.columns; j += m_.channels) sum += partial_[i * outputs_ + output][j];
+    }
+    return sum;
+  }
+
+ private:
+  const FoldedRows& m_;
+  int64_t outputs_, chunks_;
+  Rows<double> partial_;
+};
 
 }  // namespace trainer::cpu

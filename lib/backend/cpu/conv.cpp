@@ -4,10 +4,9 @@
 // is faster.
 #include "lib/ops/conv.h"
 
-#include <optional>
-
 #include "lib/backend/cpu/any_float.h"
 #include "lib/backend/cpu/onednn.h"
+#include "lib/backend/cpu/packing.h"
 #include "lib/backend/cpu/parallel.h"
 #include "lib/backend/cpu/primitive_cache.h"
 #include "lib/backend/cpu/winograd.h"
@@ -92,35 +91,6 @@ struct Problem {
                                  padding_before(), padding_after());
   }
 };
-
-/// A layout conversion of weights, or none where the layouts agree.
-class Packing {
- public:
-  Packing(const memory::desc& from, const memory::desc& to, const memory::desc& packed)
-      : bytes_(packed.get_size()) {
-    if (from != to) reorder_ = make_reorder(from, to);
-  }
-  bool needed() const { return reorder_.has_value(); }
-  Storage buffer() const { return Storage(bytes_, Device{}); }
-  void run(const void* from, void* to) { reorder_->run({from, to}); }
-
- private:
-  std::optional<Primitive> reorder_;
-  size_t bytes_;
-};
-
-/// Weights in a primitive's layout: a copy in `storage`, or the tensor itself.
-struct PackedWeights {
-  Storage storage;
-  const void* data;
-};
-PackedWeights pack(const Tensor& w, Packing& packing) {
-  if (!packing.needed()) return {{}, w.raw()};
-  Storage s = packing.buffer();
-  packing.run(w.raw(), s.data());
-  const void* data = s.data();
-  return {std::move(s), data};
-}
 
 struct ForwardPlan {
   Packing packing;

@@ -12,8 +12,9 @@ namespace trainer::cpu {
 struct FoldedRows {
   int64_t channels, fold = 1, rows, columns;
 
-  FoldedRows(int64_t rows_, int64_t channels_) : channels(channels_), rows(rows_), columns(channels_) {
-    static constexpr int64_t enough = 256;
+  /// `enough`: columns that are not widened any further; 0 leaves the rows as they are.
+  FoldedRows(int64_t rows_, int64_t channels_, int64_t enough = 256)
+      : channels(channels_), rows(rows_), columns(channels_) {
     while (rows % 2 == 0 && rows > 0 && 2 * columns <= enough) {
       rows /= 2;
       columns *= 2;

@@ -6,26 +6,12 @@
 #include "lib/backend/cpu/any_float.h"
 #include "lib/backend/cpu/column_sum.h"
 #include "lib/backend/cpu/floats.h"
-#include "lib/backend/cpu/folded_rows.h"
 #include "lib/backend/cpu/norm_loops.h"
 
 namespace trainer::cpu {
 namespace {
 
 using ops::BatchNormArgs;
-
-/// `count` rows of `size` numbers from the pool.
-template <class T>
-class Rows {
- public:
-  Rows(int64_t count, int64_t size)
-      : storage_(static_cast<size_t>(count * size) * sizeof(T), Device{}), size_(size) {}
-  T* operator[](int64_t i) const { return reinterpret_cast<T*>(storage_.data()) + i * size_; }
-
- private:
-  Storage storage_;
-  int64_t size_;
-};
 
 /// Number of samples, their mean and the sum of squared deviations from it. Two of them merge without
 /// cancellation (Chan, Golub and LeVeque, 1979).
@@ -79,41 +65,6 @@ void statistics(const Tensor& x, Tensor& mean, Tensor& var) {
     pvar[c] = all.count == 0 ? 0 : static_cast<float>(all.squares / all.count);
   }
 }
-
-/// Calls block(begin, rows, sums...) for blocks of rows and adds their `outputs` rows of f32 sums up in f64,
-/// in the order of fixed chunks: total(output, channel).
-template <class Block>
-class ColumnSums {
- public:
-  ColumnSums(const FoldedRows& m, int64_t outputs, const Block& block)
-      : m_(m),
-        outputs_(outputs),
-        chunks_(chunks_of(m.rows, m.chunk())),
-        partial_(std::max<int64_t>(chunks_, 1) * outputs, m.columns) {
-    parallel_chunks(m.rows, m.chunk(), m.grain(), [&](int64_t i, int64_t begin, int64_t end) {
-      const Rows<float> sums(outputs, m.columns);
-      for (int64_t k = 0; k < outputs; ++k) std::fill_n(partial_[i * outputs + k], m.columns, 0.0);
-      for (int64_t r = begin; r < end; r += m.block()) {
-        block(r, std::min(m.block(), end - r), sums);
-        for (int64_t k = 0; k < outputs; ++k) {
-          for (int64_t c = 0; c < m.columns; ++c) partial_[i * outputs + k][c] += sums[k][c];
-        }
-      }
-    });
-  }
-  double total(int64_t output, int64_t channel) const {
-    double sum = 0;
-    for (int64_t i = 0; i < chunks_; ++i) {
-      for (int64_t j = channel; j < m_.columns; j += m_.channels) sum += partial_[i * outputs_ + output][j];
-    }
-    return sum;
-  }
-
- private:
-  const FoldedRows& m_;
-  int64_t outputs_, chunks_;
-  Rows<double> partial_;
-};
 
 bool activated(const BatchNormArgs& args) { return args.activation != ops::Activation::none; }
 

@@ -1,0 +1,19 @@
+// Differentiable lib/ops/layer_norm.h.
+#pragma once
+
+#include "lib/autograd/var.h"
+#include "lib/ops/layer_norm.h"
+
+namespace trainer::autograd {
+
+Var layer_norm(const Var& x, const Var& gamma, const Var& beta, const ops::LayerNormArgs& = {});
+
+/// sum = x + residual, in the residual's dtype, and y = layer_norm(sum). One kernel forward; and backward y's
+/// adds the gradient that has come to sum from elsewhere, so that no addition needs a pass of its own.
+struct AddedAndNormed {
+  Var sum, y;
+};
+AddedAndNormed add_layer_norm(const Var& x, const Var& residual, const Var& gamma, const Var& beta,
+                              const ops::LayerNormArgs& = {});
+
+}  // namespace trainer::autograd

@@ -1,0 +1,46 @@
+#include "lib/ops/gelu.h"
+
+#include <cmath>
+
+#include "lib/backend/ref/ref.h"
+
+namespace trainer::ref {
+namespace {
+
+using ops::GeluForm;
+
+constexpr double inverse_sqrt_2 = 0.70710678118654752440, inverse_sqrt_2pi = 0.39894228040143267794,
+                 sqrt_2_over_pi = 0.79788456080286535588, cubic = 0.044715;
+
+double value(double x, GeluForm form) {
+  if (form == GeluForm::exact) return 0.5 * x * std::erfc(-x * inverse_sqrt_2);
+  return 0.5 * x * (1 + std::tanh(sqrt_2_over_pi * (x + cubic * x * x * x)));
+}
+
+double slope(double x, GeluForm form) {
+  if (form == GeluForm::exact)
+    return 0.5 * std::erfc(-x * inverse_sqrt_2) + x * inverse_sqrt_2pi * std::exp(-0.5 * x * x);
+  const double t = std::tanh(sqrt_2_over_pi * (x + cubic * x * x * x));
+  return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * sqrt_2_over_pi * (1 + 3 * cubic * x * x);
+}
+
+void gelu(const Tensor& x, GeluForm form, Tensor& y) {
+  visit_real(ops::Gelu::name, x, [&]<class T>(T) {
+    for (int64_t i = 0; i < x.numel(); ++i) y.data<T>()[i] = static_cast<T>(value(x.data<T>()[i], form));
+  });
+}
+
+void gelu_backward(const Tensor& dy, const Tensor& x, GeluForm form, Tensor& dx) {
+  visit_real(ops::GeluBackward::name, x, [&]<class T>(T) {
+    for (int64_t i = 0; i < x.numel(); ++i)
+      dx.data<T>()[i] = static_cast<T>(dy.data<T>()[i] * slope(x.data<T>()[i], form));
+  });
+}
+
+[[maybe_unused]] const bool added[] = {
+    Kernels<ops::Gelu>::add(Device::Kind::ref, gelu),
+    Kernels<ops::GeluBackward>::add(Device::Kind::ref, gelu_backward),
+};
+
+}  // namespace
+}  // namespace trainer::ref

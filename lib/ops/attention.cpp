@@ -1,0 +1,54 @@
+#include "lib/ops/attention.h"
+
+#include <cmath>
+
+#include "lib/ops/checks.h"
+
+namespace trainer::ops {
+namespace {
+
+void expect_inputs(std::string_view op, const Tensor& qkv, const Tensor& bias, const Tensor& mask) {
+  expect_floating(op, "qkv", qkv);
+  const Shape& s = qkv.shape();
+  check(s.rank() == 5 && s[2] == 3 && s[4] > 0, "{}: qkv is {}, expected [N, L, 3, H, D]", op, s);
+  const DType wide = accumulation_dtype(qkv.dtype());
+  if (bias.defined()) expect(op, "bias", bias, {s[3], s[1], s[1]}, wide, qkv.device());
+  if (!mask.defined()) return;
+  check(mask.rank() == 3 && mask.size(0) > 0, "{}: mask is {}, expected [G, L, L]", op, mask.shape());
+  expect(op, "mask", mask, {mask.size(0), s[1], s[1]}, wide, qkv.device());
+  check(s[0] % mask.size(0) == 0, "{}: {} masks for {} samples", op, mask.size(0), s[0]);
+}
+
+double scale_of(const AttentionArgs& args, const Tensor& qkv) {
+  return args.scale != 0 ? args.scale : 1 / std::sqrt(static_cast<double>(qkv.size(4)));
+}
+
+Shape output_shape(const Shape& qkv) { return {qkv[0], qkv[1], qkv[3], qkv[4]}; }
+
+}  // namespace
+
+Attended attention(const Tensor& qkv, const Tensor& bias, const Tensor& mask, const AttentionArgs& args) {
+  expect_inputs(Attention::name, qkv, bias, mask);
+  const Shape& s = qkv.shape();
+  Attended out{Tensor::empty(output_shape(s), qkv.dtype(), qkv.device()),
+               Tensor::empty({s[0], s[3], s[1]}, accumulation_dtype(qkv.dtype()), qkv.device())};
+  Kernels<Attention>::on(qkv.device())(qkv, bias, mask, scale_of(args, qkv), out.y, out.lse);
+  return out;
+}
+
+void attention_backward(const Tensor& dy, const Tensor& qkv, const Tensor& bias, const Tensor& mask,
+                        const AttentionArgs& args, const Attended& forward, Tensor& dqkv, Tensor& dbias) {
+  constexpr std::string_view op = AttentionBackward::name;
+  expect_inputs(op, qkv, bias, mask);
+  expect(op, "y", forward.y, output_shape(qkv.shape()), qkv.dtype(), qkv.device());
+  expect_like(op, "dy", dy, forward.y);
+  expect_like(op, "dqkv", dqkv, qkv);
+  if (dbias.defined()) {
+    check(bias.defined(), "{}: dbias is wanted, but there is no bias", op);
+    expect_like(op, "dbias", dbias, bias);
+  }
+  Kernels<AttentionBackward>::on(qkv.device())(dy, qkv, bias, mask, scale_of(args, qkv), forward.y,
+                                               forward.lse, dqkv, dbias);
+}
+
+}  // namespace trainer::ops

@@ -1,0 +1,50 @@
+// Layer normalisation (Ba, Kiros and Hinton, 2016) over the last axis, with the addition that precedes it in
+// a residual network fused in.
+//
+//   s = x + residual                               (s = x without a residual)
+//   y = gamma (s - mean) rstd + beta,              mean and variance of each row, rstd = 1 / sqrt(var + eps)
+//
+// s is a result of its own: the network goes on from it. A residual stream may be wider than what is computed
+// with: s has the residual's dtype, y the one that is asked for.
+#pragma once
+
+#include <optional>
+
+#include "lib/tensor/kernels.h"
+
+namespace trainer::ops {
+
+struct LayerNormArgs {
+  double eps = 1e-5;
+  std::optional<DType> dtype = {};  ///< of y; none: that of x
+};
+
+struct LayerNorm {
+  static constexpr std::string_view name = "layer_norm";
+  using Fn = void(const Tensor& x, const Tensor& residual, const Tensor& gamma, const Tensor& beta,
+                  double eps, Tensor& sum, Tensor& y, Tensor& mean, Tensor& rstd);
+};
+struct LayerNormBackward {
+  static constexpr std::string_view name = "layer_norm_backward";
+  using Fn = void(const Tensor& dy, const Tensor& sum, const Tensor& mean, const Tensor& rstd,
+                  const Tensor& gamma, const Tensor& dsum, Tensor& dx, Tensor& dgamma, Tensor& dbeta);
+};
+
+struct LayerNormed {
+  Tensor sum;         ///< s; x itself without a residual
+  Tensor y;           ///< the shape of x
+  Tensor mean, rstd;  ///< a value per row, in the shape of x without its last axis; f32 (f64 for f64)
+};
+
+/// x [..., C]; gamma and beta [C], f32 (f64 for f64); `residual` has x's shape and a dtype of its own, or is
+/// none.
+LayerNormed layer_norm(const Tensor& x, const Tensor& residual, const Tensor& gamma, const Tensor& beta,
+                       const LayerNormArgs& = {});
+
+/// dx = rstd (g - mean(g) - xhat mean(g xhat)) + dsum with g = gamma dy, the gradient of s, in its dtype;
+/// `dsum`, what arrived at s from elsewhere, is none or like dx, and may be dx. dgamma = sum dy xhat and
+/// dbeta = sum dy. dx, or dgamma and dbeta together, may be undefined.
+void layer_norm_backward(const Tensor& dy, const LayerNormed&, const Tensor& gamma, const Tensor& dsum,
+                         Tensor& dx, Tensor& dgamma, Tensor& dbeta);
+
+}  // namespace trainer::ops

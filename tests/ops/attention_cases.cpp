@@ -1,0 +1,61 @@
+#include "lib/ops/attention.h"
+
+#include "tests/ops/cases.h"
+
+namespace trainer::test {
+namespace {
+
+struct Options {
+  bool bias = false;
+  int64_t masks = 0;
+  double scale = 0;
+};
+
+/// Shape: N, L, H, D.
+Case make(int64_t n, int64_t l, int64_t h, int64_t d, const Options& o = {}) {
+  const ops::AttentionArgs args{.scale = o.scale};
+  return {
+      .name = fmt::format("[{}, {}, {}, {}]{}, {} masks, scale {}", n, l, h, d, o.bias ? " + bias" : "",
+                          o.masks, o.scale),
+      .terms = std::max({n, l, d}),
+      .inputs =
+          [=](Inputs& in) {
+            return Tensors{in.normal({n, l, 3, h, d}), o.bias ? in.statistic({h, l, l}) : Tensor(),
+                           o.masks > 0 ? in.statistic({o.masks, l, l}) : Tensor()};
+          },
+      .forward =
+          [=](const Tensors& in) {
+            const ops::Attended f = ops::attention(in[0], in[1], in[2], args);
+            return Tensors{f.y, f.lse};
+          },
+      .backward =
+          [=](const Tensors& in, const Tensors& out, const Tensor& dy) {
+            Tensor dqkv = like(in[0]), dbias = o.bias ? like(in[1]) : Tensor();
+            ops::attention_backward(dy, in[0], in[1], in[2], args, {out[0], out[1]}, dqkv, dbias);
+            return Tensors{dqkv, dbias, {}};
+          },
+  };
+}
+
+std::vector<Case> attention_cases() {
+  std::vector<Case> cases{
+      make(1, 1, 1, 1),
+      make(2, 5, 3, 8),
+      make(3, 17, 2, 16),
+      make(1, 50, 2, 64),
+      make(2, 33, 1, 7, {.scale = 0.3}),
+      make(0, 4, 2, 8),
+      make(3, 9, 2, 32, {.bias = true}),
+      make(4, 9, 3, 16, {.masks = 2}),
+      make(6, 16, 3, 8, {.bias = true, .masks = 3}),
+      make(70, 4, 2, 4, {.bias = true}),
+      make(2, 97, 2, 24, {.bias = true, .masks = 1}),
+  };
+  for (int64_t length = 2; length <= 40; ++length) cases.push_back(make(2, length, 2, 41 - length));
+  return cases;
+}
+
+TEST_OP("attention", attention_cases, ops::Attention, ops::AttentionBackward)
+
+}  // namespace
+}  // namespace trainer::test
