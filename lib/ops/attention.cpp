@@ -19,7 +19,8 @@ void expect_inputs(std::string_view op, const Tensor& qkv, const Tensor& bias, c
   check(s[0] % mask.size(0) == 0, "{}: {} masks for {} samples", op, mask.size(0), s[0]);
 }
 
-double scale_of(const AttentionArgs& args, const Tensor& qkv) {
+double scale_of(std::string_view op, const AttentionArgs& args, const Tensor& qkv) {
+  check(args.scale >= 0, "{}: scale {} must be positive", op, args.scale);
   return args.scale != 0 ? args.scale : 1 / std::sqrt(static_cast<double>(qkv.size(4)));
 }
 
@@ -32,7 +33,7 @@ Attended attention(const Tensor& qkv, const Tensor& bias, const Tensor& mask, co
   const Shape& s = qkv.shape();
   Attended out{Tensor::empty(output_shape(s), qkv.dtype(), qkv.device()),
                Tensor::empty({s[0], s[3], s[1]}, accumulation_dtype(qkv.dtype()), qkv.device())};
-  Kernels<Attention>::on(qkv.device())(qkv, bias, mask, scale_of(args, qkv), out.y, out.lse);
+  Kernels<Attention>::on(qkv.device())(qkv, bias, mask, scale_of(Attention::name, args, qkv), out.y, out.lse);
   return out;
 }
 
@@ -47,7 +48,7 @@ void attention_backward(const Tensor& dy, const Tensor& qkv, const Tensor& bias,
     check(bias.defined(), "{}: dbias is wanted, but there is no bias", op);
     expect_like(op, "dbias", dbias, bias);
   }
-  Kernels<AttentionBackward>::on(qkv.device())(dy, qkv, bias, mask, scale_of(args, qkv), forward.y,
+  Kernels<AttentionBackward>::on(qkv.device())(dy, qkv, bias, mask, scale_of(op, args, qkv), forward.y,
                                                forward.lse, dqkv, dbias);
 }
 

@@ -6,13 +6,16 @@
 
 #include "lib/backend/cpu/primitive_cache.h"
 #include "lib/base/rng.h"
+#include "lib/ops/attention.h"
 #include "lib/ops/conv.h"
 #include "lib/ops/elementwise.h"
 #include "lib/ops/flat.h"
+#include "lib/ops/layer_norm.h"
 #include "lib/ops/layerwise.h"
 #include "lib/ops/loss.h"
 #include "lib/ops/matmul.h"
 #include "lib/ops/norm.h"
+#include "lib/ops/tokens.h"
 #include "tests/backend_cpu/with_threads.h"
 #include "tests/catch.h"
 
@@ -62,6 +65,27 @@ Tensors segment_norms(const Tensor& x) {
   return {ops::segment_squares(rows, arena), ops::segment_squares(tensors, arena)};
 }
 
+Tensors layer_norm(const Tensor& x) {
+  const Tensor gamma = normal({x.size(1)}, 7), dy = normal(x.shape(), 8);
+  const ops::LayerNormed f = ops::layer_norm(x, dy, gamma, gamma);
+  Tensor dx = Tensor::empty(x.shape()), dgamma = Tensor::empty(gamma.shape()),
+         dbeta = Tensor::empty(gamma.shape());
+  ops::layer_norm_backward(dy, f, gamma, {}, dx, dgamma, dbeta);
+  return {f.y, f.mean, f.rstd, dx, dgamma, dbeta};
+}
+
+/// 30 sequences of 11 tokens, with a bias whose gradient is a sum over all of them; and their embedding.
+Tensors attend() {
+  const Tensor qkv = normal({30, 11, 3, 2, 24}, 9), bias = normal({2, 11, 11}, 10);
+  const ops::Attended f = ops::attention(qkv, bias);
+  const Tensor dy = normal(f.y.shape(), 11);
+  Tensor dqkv = Tensor::empty(qkv.shape()), dbias = Tensor::empty(bias.shape());
+  ops::attention_backward(dy, qkv, bias, {}, {}, f, dqkv, dbias);
+  Tensor none, first = Tensor::empty({1, 1, 48}), position = Tensor::empty({1, 11, 48});
+  ops::embed_tokens_backward(dy.view({30, 11, 48}), 1, none, first, position);
+  return {f.y, f.lse, dqkv, dbias, first, position};
+}
+
 Tensors convolve(const Tensor& x) {
   const Tensor w = normal({24, 3, 3, x.size(3)}, 5), dy = normal(x.shape().with(3, 24), 6);
   Tensor y = ops::conv2d(x, w, {}, {.padding = 1});
@@ -90,7 +114,9 @@ TEST_CASE("sums do not depend on the number of threads", "[backend_cpu]") {
     check_threads([&] { return bias_gradient(x); });
     check_threads([&] { return losses(x); });
     check_threads([&] { return segment_norms(x); });
+    check_threads([&] { return layer_norm(x); });
   }
+  check_threads(attend);
 }
 
 TEST_CASE("batch norm statistics do not cancel", "[backend_cpu]") {

@@ -1,12 +1,15 @@
 // A mistake is reported by op, tensor and what was expected of it.
+#include "lib/ops/attention.h"
 #include "lib/ops/conv.h"
 #include "lib/ops/elementwise.h"
 #include "lib/ops/flat.h"
+#include "lib/ops/layer_norm.h"
 #include "lib/ops/layout.h"
 #include "lib/ops/loss.h"
 #include "lib/ops/matmul.h"
 #include "lib/ops/norm.h"
 #include "lib/ops/pool.h"
+#include "lib/ops/tokens.h"
 #include "tests/ops/cases.h"
 
 namespace trainer::test {
@@ -76,6 +79,28 @@ TEST_CASE("batch_norm says what does not fit", "[errors][batch_norm]") {
       "y is no tensor");
   CHECK_FAILS(ops::batch_norm_update(m, 1, 0.1, dgamma, dbeta),
               "batch_norm_update: 1 values per channel have no unbiased variance");
+}
+
+TEST_CASE("layer_norm says what does not fit", "[errors][layer_norm]") {
+  const Tensor x = zeros({2, 5, 3}), c = zeros({3});
+  CHECK_FAILS(ops::layer_norm(x, {}, zeros({4}), c), "layer_norm: gamma is f32 [4] on ref, expected f32 [3]");
+  CHECK_FAILS(ops::layer_norm(x, zeros({2, 3}), c, c), "layer_norm: residual is f32 [2, 3] on ref");
+  CHECK_FAILS(ops::layer_norm(zeros({}), {}, c, c), "layer_norm: input is [], expected [..., C]");
+  const ops::LayerNormed f = ops::layer_norm(x, {}, c, c);
+  Tensor dx = zeros(x.shape()), dgamma = zeros({3}), none;
+  CHECK_FAILS(ops::layer_norm_backward(x, f, c, {}, dx, dgamma, none), "one of dgamma and dbeta is missing");
+}
+
+TEST_CASE("attention and tokens say what does not fit", "[errors][attention][embed_tokens]") {
+  const Tensor qkv = zeros({4, 5, 3, 2, 8});
+  CHECK_FAILS(ops::attention(zeros({4, 5, 48})), "attention: qkv is [4, 5, 48], expected [N, L, 3, H, D]");
+  CHECK_FAILS(ops::attention(qkv, zeros({2, 5, 4})),
+              "bias is f32 [2, 5, 4] on ref, expected f32 [2, 5, 5] on ref");
+  CHECK_FAILS(ops::attention(qkv, {}, zeros({3, 5, 5})), "attention: 3 masks for 4 samples");
+  CHECK_FAILS(ops::attention(qkv, {}, {}, {.scale = -1}), "attention: scale -1 must be positive");
+  CHECK_FAILS(ops::embed_tokens(zeros({2, 4, 3}), zeros({1, 1, 3}), zeros({1, 4, 3})),
+              "position is f32 [1, 4, 3] on ref, expected f32 [1, 5, 3] on ref");
+  CHECK_FAILS(ops::slice_tokens(zeros({2, 4, 3}), 1, 5), "slice_tokens: tokens [1, 5) of 4");
 }
 
 TEST_CASE("pooling says what does not fit", "[errors][max_pool2d][avg_pool2d]") {
