@@ -51,12 +51,14 @@ TEST_CASE("mistakes in names") {
 }
 
 TEST_CASE("what is known but not there yet is refused, not ignored") {
-  for (const Words& opts : {Words{"AUG.ENABLE", "True"}, Words{"MODEL.TYPE", "swin"},
-                            Words{"AMP.DTYPE", "bf16"}, Words{"AMP_OPT_LEVEL", "O1"}}) {
+  for (const Words& opts :
+       {Words{"AUG.ENABLE", "True"}, Words{"MODEL.TYPE", "swin"}, Words{"TRAIN.USE_CHECKPOINT", "True"}}) {
     CHECK_THAT(refused(Exit::usage, opts),
                ContainsSubstring(opts[0]) && ContainsSubstring("known but not implemented yet"));
   }
   CHECK_THAT(refused(Exit::usage, {"MODEL.TYPE", "swim"}), ContainsSubstring("unknown type 'swim'"));
+  CHECK_THAT(refused(Exit::usage, {"AMP.DTYPE", "bf61"}), ContainsSubstring("did you mean bf16?"));
+  CHECK_THAT(refused(Exit::usage, {"AMP_OPT_LEVEL", "O4"}), ContainsSubstring("AMP_OPT_LEVEL"));
 }
 
 TEST_CASE("mistakes on the command line") {

@@ -64,12 +64,12 @@ struct Rig {
   /// over all ranks.
   Rig(const TrainerConfig& recipe, std::shared_ptr<const data::Dataset> dataset, int64_t batch,
       bool drop_last = false, std::unique_ptr<comm::Comm> ranks = alone(), uint64_t seed = 1,
-      bool sync_bn = false)
+      bool sync_bn = false, const nn::Precision& precision = {})
       : comm(std::move(ranks)),
         model(sync_bn),
         loader(make_loader(std::move(dataset), batch, drop_last, comm->rank(), comm->size())) {
     nn::initialize(model, seed);
-    parameters.emplace(model, optim::GroupRules{});
+    parameters.emplace(model, optim::GroupRules{}, std::nullopt, precision);
     const config::Config c = config::Config::defaults();
     optimizer = optim::optimizers().make("sgd", c.group("TRAIN.OPTIMIZER"), *parameters);
     schedule = optim::schedules().make("constant", c.group("TRAIN.LR_SCHEDULER"),

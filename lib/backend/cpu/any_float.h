@@ -2,6 +2,8 @@
 // Slow and correct, which is what f16 is on a CPU.
 #pragma once
 
+#include <algorithm>
+#include <iterator>
 #include <type_traits>
 
 #include "lib/ops/elementwise.h"
@@ -44,21 +46,25 @@ struct Converted<Tensor&> {
 
 namespace detail {
 
-template <class A>
+/// Throws for f64, which only ref computes in.
+template <class Op, class A>
 bool is_native(const A& argument, Native* native) {
   if constexpr (std::is_same_v<A, Tensor>) {
-    return !argument.defined() || native(argument.dtype());
+    if (!argument.defined()) return true;
+    if (argument.dtype() == DType::f64) throw_unsupported(Op::name, DType::f64, argument.device());
+    return native(argument.dtype());
   } else {
     return true;
   }
 }
 
-template <class Fn, Fn* kernel, Native* native>
+template <class Op, class Fn, Fn* kernel, Native* native>
 struct AnyFloat;
-template <class... A, void (*kernel)(A...), Native* native>
-struct AnyFloat<void(A...), kernel, native> {
+template <class Op, class... A, void (*kernel)(A...), Native* native>
+struct AnyFloat<Op, void(A...), kernel, native> {
   static void run(A... arguments) {
-    if ((is_native(arguments, native) && ...)) return kernel(arguments...);
+    const bool native_arguments[] = {is_native<Op>(arguments, native)...};
+    if (std::ranges::find(native_arguments, false) == std::end(native_arguments)) return kernel(arguments...);
     [](Converted<A>... converted) { kernel(converted.value...); }(Converted<A>(arguments, native)...);
   }
 };
@@ -68,7 +74,7 @@ struct AnyFloat<void(A...), kernel, native> {
 /// Fills the CPU's slot of an op with a kernel that handles the `native` types.
 template <class Op, typename Op::Fn* kernel, Native* native>
 bool add_kernel() {
-  return Kernels<Op>::add(Device::Kind::cpu, detail::AnyFloat<typename Op::Fn, kernel, native>::run);
+  return Kernels<Op>::add(Device::Kind::cpu, detail::AnyFloat<Op, typename Op::Fn, kernel, native>::run);
 }
 
 }  // namespace trainer::cpu

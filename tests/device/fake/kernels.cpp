@@ -1,15 +1,19 @@
 // The fake device's kernels: those of ref, over the memory behind the device's addresses. A new op is a line
 // at the end.
 #include "lib/base/error.h"
+#include "lib/ops/attention.h"
 #include "lib/ops/conv.h"
 #include "lib/ops/elementwise.h"
 #include "lib/ops/flat.h"
+#include "lib/ops/gelu.h"
+#include "lib/ops/layer_norm.h"
 #include "lib/ops/layerwise.h"
 #include "lib/ops/layout.h"
 #include "lib/ops/loss.h"
 #include "lib/ops/matmul.h"
 #include "lib/ops/norm.h"
 #include "lib/ops/pool.h"
+#include "lib/ops/tokens.h"
 #include "tests/device/fake/memory.h"
 
 namespace trainer::fake {
@@ -111,6 +115,16 @@ void delegate() {
   delegate<ops::AdamWStep>();
   delegate<ops::SumOfSquares>();
   delegate<ops::ClipMultiplier>();
+  delegate<ops::Gelu>();
+  delegate<ops::GeluBackward>();
+  delegate<ops::LayerNorm>();
+  delegate<ops::LayerNormBackward>();
+  delegate<ops::Attention>();
+  delegate<ops::AttentionBackward>();
+  delegate<ops::EmbedTokens>();
+  delegate<ops::EmbedTokensBackward>();
+  delegate<ops::SliceTokens>();
+  delegate<ops::SliceTokensBackward>();
   delegate<ops::SegmentSquares>();
   delegate<ops::AdamDirection>();
   delegate<ops::TrustRatio>();
