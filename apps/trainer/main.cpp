@@ -1,5 +1,8 @@
 // trainer: trains vision models from YAML. Without a subcommand it trains.
+#include <unistd.h>
+
 #include <csignal>
+#include <cstdlib>
 #include <exception>
 
 #include "apps/trainer/arguments.h"
@@ -18,11 +21,24 @@ int run_words(const std::vector<std::string>& words) {
   return run(root, arguments.flags);
 }
 
+/// OpenMP's threads wait for each other by spinning, by default for milliseconds. On a machine that others
+/// use too, they spin where the thread that they wait for would run, and a step takes twenty times as long.
+/// libgomp reads its limit from the environment, once, before main(): so the program starts itself again,
+/// with one that costs a quiet machine nothing.
+void limit_spinning(char** argv) {
+  for (const char* chosen : {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}) {
+    if (std::getenv(chosen) != nullptr) return;
+  }
+  setenv("GOMP_SPINCOUNT", "4000", 1);
+  execv("/proc/self/exe", argv);  // returns only if it failed: then it is as it was
+}
+
 }  // namespace
 }  // namespace trainer::app
 
 int main(int argc, char** argv) {
   using trainer::Exit;
+  trainer::app::limit_spinning(argv);
   trainer::install_crash_handler();
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of a write, not the end of a training
   std::signal(SIGUSR1,

@@ -51,8 +51,7 @@ TEST_CASE("mistakes in names") {
 }
 
 TEST_CASE("what is known but not there yet is refused, not ignored") {
-  for (const Words& opts :
-       {Words{"AUG.ENABLE", "True"}, Words{"MODEL.TYPE", "swin"}, Words{"TRAIN.USE_CHECKPOINT", "True"}}) {
+  for (const Words& opts : {Words{"AUG.ENABLE", "True"}, Words{"MODEL.TYPE", "swin"}}) {
     CHECK_THAT(refused(Exit::usage, opts),
                ContainsSubstring(opts[0]) && ContainsSubstring("known but not implemented yet"));
   }
