@@ -106,6 +106,11 @@ int run(const Command& root, const std::vector<std::string>& words) {
   }
 
   const Parsed& used = chosen(parsed);
+  for (size_t i = 0; i < parsed.options.size() && &used != &parsed; ++i) {
+    check(Exit::usage, parsed.options[i]->count() == 0,
+          "{} before '{}' has no effect: flags come after the subcommand", parsed.command.flags[i].name,
+          used.command.name);
+  }
   for (size_t i = 0; i < used.options.size(); ++i) {
     const Flag& flag = used.command.flags[i];
     const CLI::Option& option = *used.options[i];

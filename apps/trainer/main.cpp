@@ -30,7 +30,11 @@ void limit_spinning(char** argv) {
     if (std::getenv(chosen) != nullptr) return;
   }
   setenv("GOMP_SPINCOUNT", "4000", 1);
-  execv("/proc/self/exe", argv);  // returns only if it failed: then it is as it was
+  char path[4096];  // by its own name, for ps and pgrep
+  const ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+  if (length <= 0) return;
+  path[length] = '\0';
+  execv(path, argv);  // returns only if it failed: then it is as it was
 }
 
 }  // namespace

@@ -34,7 +34,7 @@ std::vector<Item> model_items(nn::Module& model) {
 std::vector<Item> plain_items(nn::Module& model) {
   std::vector<Item> items;
   for (const auto& [name, p] : nn::parameters(model)) {
-    if (!p->internal) items.push_back({name, p->var.value(), p->layout});
+    if (!p->internal) items.push_back({name, p->value(), p->layout});
   }
   for (const auto& [name, b] : nn::buffers(model)) items.push_back({name, b->value});
   return items;
@@ -45,7 +45,7 @@ std::vector<Item> exported_items(nn::Module& model) {
   size_t i = 0;
   for (const auto& [name, p] : nn::parameters(model)) {
     if (p->internal) continue;
-    if (p->exported) items[i].value = p->exported(p->var.value());
+    if (p->exported) items[i].value = p->exported(p->value());
     ++i;
   }
   return items;
@@ -54,7 +54,7 @@ std::vector<Item> exported_items(nn::Module& model) {
 std::vector<Item> unmerged_items(nn::Module& model) {
   std::vector<Item> items;
   for (const auto& [name, p] : nn::parameters(model)) {
-    if (p->internal || p->exported) items.push_back({"model." + name, p->var.value(), p->layout});
+    if (p->internal || p->exported) items.push_back({"model." + name, p->value(), p->layout});
   }
   return items;
 }

@@ -109,14 +109,8 @@ class Block final : public Module {
 
 class Vit final : public Model {
  public:
-  struct Config : ModelConfig {
+  struct Config : ResidualModelConfig {
     int64_t patch = 16, width = 0, depth = 12, heads = 0;
-    double drop_path_rate = 0.1;
-    void fields(config::Fields& f) {
-      ModelConfig::fields(f);
-      f("DROP_PATH_RATE", drop_path_rate,
-        "stochastic depth: the last block's rate; earlier blocks less, linearly", {.min = 0, .max = 0.999});
-    }
   };
 
   Vit(const Config& c, const Shape& sample)

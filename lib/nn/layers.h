@@ -49,7 +49,7 @@ class Linear final : public Module {
 
   int64_t in() const { return weight().size(1); }
   int64_t out() const { return weight().size(0); }
-  const Tensor& weight() const { return weight_.var.value(); }  ///< [out, in]
+  const Tensor& weight() const { return weight_.value(); }  ///< [out, in]
   /// From now on the adapter has its say in forward(), is visited under this layer's path, and is merged into
   /// the weight where that leaves the program. A layer takes one.
   void equip(std::unique_ptr<Adapter>);

@@ -93,8 +93,7 @@ Parameters::Parameters(nn::Module& model, const GroupRules& rules, std::optional
   }
   for (const Span& span : frozen_)
     span.parameter->var = Var(move_into(frozen_values_, frozen_rounded_, span));
-  if (precision.mixed()) round(frozen_values_, frozen_rounded_);
-  follow();
+  follow_all();
   received_.resize(trainable_.size());
   segments_.reserve(trainable_.size());
   tensors_.reserve(trainable_.size());
@@ -118,6 +117,11 @@ void Parameters::round(Tensor& values, Tensor& rounded) {
 
 void Parameters::follow() {
   if (precision_.mixed()) round(values_, rounded_);
+}
+
+void Parameters::follow_all() {
+  follow();
+  if (precision_.mixed()) round(frozen_values_, frozen_rounded_);
 }
 
 int64_t Parameters::count(const std::vector<Span>& spans) {

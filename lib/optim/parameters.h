@@ -73,9 +73,10 @@ class Parameters {
   const Tensor& gradients() const { return gradients_; }
   Tensor& gradients() { return gradients_; }
   const nn::Precision& precision() const { return precision_; }
-  /// Makes the 16-bit values follow values(), or does nothing without them: after each update, and whenever
-  /// values() came from elsewhere (a checkpoint).
+  /// Makes the 16-bit values follow values() after an update; does nothing without them.
   void follow();
+  /// The same for the frozen ones too: after values came from elsewhere (a checkpoint, another rank).
+  void follow_all();
   /// An arena of the same layout, filled with zeros: for optimizer state.
   Tensor zeros() const;
   /// A trainable parameter's part of such an arena, in the parameter's shape; shares memory.

@@ -29,7 +29,12 @@ class LossScale {
     good_steps_ = 0;
   }
 
-  void state(checkpoint::Archive& a) { a("value", value_), a("good_steps", good_steps_); }
+  /// A run that goes on in another precision begins with the scale that this one begins with.
+  void state(checkpoint::Archive& a) {
+    LossScale stored = *this;
+    a("on", stored.on_), a("value", stored.value_), a("good_steps", stored.good_steps_);
+    if (stored.on_ == on_) *this = stored;
+  }
 
  private:
   static constexpr int64_t growth_interval = 2000;

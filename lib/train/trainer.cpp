@@ -49,7 +49,7 @@ void Trainer::report(const Evaluation& evaluation) {
 }
 
 void Trainer::run() {
-  parts_.parameters.follow();
+  parts_.parameters.follow_all();
   for (auto& hook : hooks_) hook->on_start(*this);
   parts_.loader.start(epoch_, position_);
   data::Batch batch;

@@ -103,4 +103,7 @@ TEST_CASE("loss scale: doubles after 2000 good steps, up to 2^24, and goes throu
   LossScale off(false);
   off.update(false);
   CHECK(off.value() == 1);
+  checkpoint::Archive other(saved.text(), "saved");
+  other("scale", off);  // the run goes on in another precision
+  CHECK(off.value() == 1);
 }

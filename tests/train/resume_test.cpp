@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "lib/checkpoint/step_directory.h"
+#include "lib/io/safetensors.h"
 #include "lib/train/evaluate.h"
 #include "lib/train/hooks/metrics_log.h"
 #include "lib/train/hooks/save.h"
@@ -20,8 +21,10 @@ constexpr int64_t epochs = 3;
 
 /// A run in a directory: it saves at each step, evaluates, writes metrics.jsonl.
 struct Run {
-  explicit Run(const fs::path& path, int64_t max_steps = 0)
-      : directory(path), rig({.epochs = epochs, .max_steps = max_steps, .accumulation_steps = 2}, data(), 2) {
+  explicit Run(const fs::path& path, int64_t max_steps = 0, const nn::Precision& precision = {})
+      : directory(path),
+        rig({.epochs = epochs, .max_steps = max_steps, .accumulation_steps = 2}, data(), 2, false, alone(), 1,
+            false, precision) {
     Metrics metrics;
     metrics.emplace_back("mse", metrics::metrics().make("mse", config::Config::defaults().group("TEST")));
     rig.trainer->add(std::make_unique<EvaluateHook>(
@@ -226,5 +229,28 @@ TEST_CASE("where a run begins") {
     CHECK(choose_checkpoint(other, s, false) == (checkpoints / "step-00000008").string());
     s.model.resume = (folder / "nowhere").string();
     CHECK(code_of(other) == Exit::weights);
+  }
+}
+
+TEST_CASE("under mixed precision a checkpoint holds what is trained, and a run goes on bit for bit") {
+  using Level = nn::Precision::Level;
+  for (const nn::Precision precision :
+       {nn::Precision{DType::bf16, Level::O1}, nn::Precision{DType::bf16, Level::O2},
+        nn::Precision{DType::bf16, Level::O3}, nn::Precision{DType::f16, Level::O1}}) {
+    INFO(name_of(precision.compute) << ", O" << static_cast<int>(precision.level));
+    const TempFolder folder;
+    Run whole(folder / "whole", 0, precision);
+    whole.rig.trainer->run();
+    { Run(folder / "first", 4, precision).rig.trainer->run(); }
+    Run second(folder / "second", 0, precision);
+    second.go_on_from(folder / "first" / "checkpoints" / checkpoint::step_name(4));
+    second.rig.trainer->run();
+    CHECK(second.rig.values() == whole.rig.values());
+    const int64_t last = second.rig.trainer->step();
+    for (const char* file : {"model.safetensors", "state.safetensors"})
+      CHECK(bytes(second.directory, last, file) == bytes(whole.directory, last, file));
+    const io::SafetensorsFile saved(
+        second.directory.checkpoints() / checkpoint::step_name(last) / "model.safetensors", Exit::weights);
+    for (const io::TensorInfo& info : saved.tensors()) CHECK(info.dtype == DType::f32);
   }
 }

@@ -1,0 +1,97 @@
+// What a step asks of the system's allocator once a shape has been seen: nothing.
+#include <cstdlib>
+#include <new>
+
+#include "lib/train/build.h"
+#include "tests/catch.h"
+#include "tests/train/rig.h"
+
+namespace {
+
+thread_local bool counting = false;
+thread_local int64_t allocations = 0;
+
+void* allocate(size_t bytes, size_t alignment) {
+  if (counting) ++allocations;
+  void* p = alignment > alignof(std::max_align_t)
+                ? std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment)
+                : std::malloc(std::max<size_t>(bytes, 1));
+  if (p == nullptr) throw std::bad_alloc();
+  return p;
+}
+
+}  // namespace
+
+// These replace the standard library's in the whole program, libtrainer.so included.
+void* operator new(size_t bytes) { return allocate(bytes, 0); }
+void* operator new(size_t bytes, std::align_val_t alignment) {
+  return allocate(bytes, static_cast<size_t>(alignment));
+}
+void operator delete(void* p) noexcept { std::free(p); }
+void operator delete(void* p, size_t) noexcept { std::free(p); }
+void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
+void operator delete(void* p, size_t, std::align_val_t) noexcept { std::free(p); }
+
+using namespace trainer;
+using namespace trainer::train;
+
+namespace {
+
+/// Counts from the end of one step's hooks to the beginning of the next one's.
+class Watch final : public Hook {
+ public:
+  void on_step(Trainer& trainer, const StepReport& report) override {
+    counting = false;
+    if (report.step > warm_up) {
+      found += allocations;
+      grown += pool_statistics({}).growths - growths_;
+    }
+    if (report.step == warm_up + 10) trainer.stop();
+  }
+  void on_boundary(Trainer&) override {
+    growths_ = pool_statistics({}).growths;
+    allocations = 0;
+    counting = true;
+  }
+  static constexpr int64_t warm_up = 3;
+  int64_t found = 0, grown = 0;
+
+ private:
+  int64_t growths_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE("a step allocates nothing once its shapes have been seen") {
+  const char* const runs[] = {
+      "MODEL.NAME cnn MODEL.DROP_RATE 0.1",
+      "MODEL.NAME mlp",
+      "MODEL.NAME resnet18 MODEL.STEM small",
+      "MODEL.NAME cnn AMP_ENABLE True AMP.DTYPE bf16",
+      "MODEL.NAME cnn TRAIN.OPTIMIZER.NAME sgd TRAIN.ACCUMULATION_STEPS 2",
+  };
+  for (const char* run : runs) {
+    INFO(run);
+    std::vector<std::string> words;
+    std::stringstream text(
+        std::string("DATA.DATASET digits DATA.IMG_SIZE 8 DATA.BATCH_SIZE 16 DATA.NUM_WORKERS 1 "
+                    "AUG.ENABLE False AMP_ENABLE False MODEL.NUM_CLASSES 10 ") +
+        run);
+    for (std::string word; text >> word;) words.push_back(word);
+    config::Config config = config::Config::defaults();
+    config.merge_opts(words);
+    const Settings s(config);
+    const auto comm = alone();
+    Training training(
+        config, s, build_loader(build_dataset(config, s, data::Split::train), s, data::Split::train, *comm),
+        {}, *comm);
+    auto hook = std::make_unique<Watch>();
+    Watch& watch = *hook;
+    training.trainer->add(std::move(hook));
+    training.trainer->run();
+    counting = false;
+    CHECK(training.trainer->step() == Watch::warm_up + 10);
+    CHECK(watch.found == 0);
+    CHECK(watch.grown == 0);
+  }
+}
