@@ -92,8 +92,11 @@ Tensor Node::destination() {
 /// Takes a gradient in: moved if it is the first, added otherwise. Memory that somebody else sees is never
 /// written.
 void Node::receive(Tensor gradient) {
-  check(gradient.shape() == shape_ && gradient.dtype() == dtype_,
-        "backward: the gradient of {} {} came as {}", name_of(dtype_), shape_, describe(gradient));
+  if (gradient.shape() != shape_ || gradient.dtype() != dtype_)
+      [[unlikely]] {  // the text costs an allocation
+    fail(Exit::internal, "backward: the gradient of {} {} came as {}", name_of(dtype_), shape_,
+         describe(gradient));
+  }
   const bool first = leaf_ ? std::exchange(fresh_, false) : !gradient_.defined();
   if (first) {
     if (leaf_ && gradient_.defined()) {  // a leaf keeps its memory
