@@ -71,6 +71,12 @@ struct AnyFloat<Op, void(A...), kernel, native> {
 
 }  // namespace detail
 
+/// Runs a kernel that knows f32 alone.
+template <class Op, typename Op::Fn* kernel, class... A>
+void in_f32(A&&... arguments) {
+  detail::AnyFloat<Op, typename Op::Fn, kernel, f32_alone>::run(arguments...);
+}
+
 /// Fills the CPU's slot of an op with a kernel that handles the `native` types.
 template <class Op, typename Op::Fn* kernel, Native* native>
 bool add_kernel() {

@@ -150,7 +150,7 @@ Plan& plan(const Problem& p, int nthr) {
 
 void forward(const Tensor& x, const Tensor& w, const Tensor& bias, const ops::Conv2dArgs& args, Tensor& y) {
   if (y.numel() == 0) return;
-  if (winograd::wanted(y, w, args)) return winograd::forward(x, w, bias, args, y);
+  if (winograd::wanted(y, w, args)) return in_f32<ops::Conv2d, winograd::forward>(x, w, bias, args, y);
   const Problem p{x.shape(), w.shape(), y.shape(), args, bias.defined(), x.dtype()};
   const ThreadScope scope(threads_for(p.flops()));
   auto& [packing, convolution] = plan<ForwardPlan>(p, threads_for(p.flops()));
@@ -162,7 +162,8 @@ void forward(const Tensor& x, const Tensor& w, const Tensor& bias, const ops::Co
 void backward_data(const Tensor& dy, const Tensor& w, const ops::Conv2dArgs& args, Tensor& dx) {
   if (dx.numel() == 0) return;
   if (dy.numel() == 0) return dx.zero();
-  if (winograd::wanted(dx, w, args)) return winograd::backward_data(dy, w, args, dx);
+  if (winograd::wanted(dx, w, args))
+    return in_f32<ops::Conv2dBackwardData, winograd::backward_data>(dy, w, args, dx);
   const Problem p{dx.shape(), w.shape(), dy.shape(), args, false, dy.dtype()};
   const ThreadScope scope(threads_for(p.flops()));
   auto& [packing, convolution] = plan<BackwardDataPlan>(p, threads_for(p.flops()));
@@ -177,7 +178,8 @@ void backward_weight(const Tensor& dy, const Tensor& x, const ops::Conv2dArgs& a
     if (dbias.defined()) dbias.zero();
     return;
   }
-  if (winograd::wanted(dy, dw, args)) return winograd::backward_weight(dy, x, args, dw, dbias);
+  if (winograd::wanted(dy, dw, args))
+    return in_f32<ops::Conv2dBackwardWeight, winograd::backward_weight>(dy, x, args, dw, dbias);
   const Problem p{x.shape(), dw.shape(), dy.shape(), args, dbias.defined(), x.dtype(), dw.dtype()};
   const ThreadScope scope(threads_for(p.flops()));
   auto& [unpacking, convolution] = plan<BackwardWeightPlan>(p, threads_for(p.flops()));

@@ -20,13 +20,21 @@ const dnnl::stream& stream() {
   return s;
 }
 
+namespace {
+bool has(dnnl::cpu_isa features) {
+  const auto isa = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
+  return (isa & static_cast<unsigned>(features)) == static_cast<unsigned>(features);
+}
+}  // namespace
+
 bool has_bf16() {
-  static const bool has = [] {
-    const auto isa = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
-    const auto bf16 = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
-    return (isa & bf16) == bf16;
-  }();
-  return has;
+  static const bool found = has(dnnl::cpu_isa::avx512_core_bf16);
+  return found;
+}
+
+bool has_amx() {
+  static const bool found = has(dnnl::cpu_isa::avx512_core_amx);
+  return found;
 }
 
 bool native_in_onednn(DType t) { return t == DType::bf16 ? has_bf16() : t != DType::f16; }

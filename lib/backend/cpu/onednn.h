@@ -20,6 +20,8 @@ const dnnl::stream& stream();
 
 /// bf16 convolutions and matrix products in hardware. Elsewhere f32 is faster.
 bool has_bf16();
+/// Matrix units (AMX) for bf16.
+bool has_amx();
 /// f32 always, bf16 with has_bf16(): see add_kernel().
 bool native_in_onednn(DType);
 
