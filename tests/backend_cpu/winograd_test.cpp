@@ -1,6 +1,7 @@
 // Winograd's convolution against ref in f64: on every instruction set of this machine, at the edges of tiles,
 // blocks and panels, and beside the direct method.
 #include "lib/backend/cpu/winograd.h"
+#include "lib/backend/cpu/onednn.h"
 
 #include <hwy/highway.h>
 
@@ -234,13 +235,14 @@ TEST_CASE("Winograd's algorithm is used where it is possible and faster", "[wino
   CHECK_FALSE(wanted({16, 32, 32, 64}, {64, 3, 3, 3}));    // too few channels
   CHECK_FALSE(wanted({64, 1, 1, 512}, {512, 3, 3, 512}));  // a tile of 16 pixels for one
   CHECK_FALSE(wanted({1, 7, 7, 512}, {512, 3, 3, 512}));   // the filters take longer than the tiles
+  CHECK(wanted({16, 28, 28, 128}, {128, 3, 3, 128}, {.padding = 1}, DType::bf16) == !has_amx());
+  CHECK_FALSE(wanted({64, 8, 8, 32}, {32, 3, 3, 32}, {.padding = 1}, DType::bf16));  // copies cost too much
   {
     const WithWinograd scope(Winograd::off);
     CHECK_FALSE(wanted({16, 56, 56, 64}, {64, 3, 3, 64}));
   }
   const WithWinograd scope(Winograd::always);
   CHECK(wanted({1, 1, 1, 1}, {1, 3, 3, 1}));
-  CHECK_FALSE(wanted({16, 56, 56, 64}, {64, 3, 3, 64}, {.padding = 1}, DType::bf16));
   CHECK_FALSE(wanted({16, 56, 56, 64}, {64, 3, 3, 64}, {.stride = 2, .padding = 1}));
   CHECK_FALSE(wanted({16, 56, 56, 64}, {64, 3, 3, 64}, {.stride = {1, 2}, .padding = 1}));
   CHECK_FALSE(wanted({16, 56, 56, 64}, {64, 3, 3, 64}, {.padding = 2, .dilation = 2}));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <exception>
 #include <iterator>
 #include <type_traits>
 
@@ -36,12 +37,15 @@ struct Converted<Tensor&> {
       : target(t),
         converted(t.defined() && !native(t.dtype())),
         value(converted ? ops::cast(t, DType::f32) : t) {}
-  ~Converted() {
-    if (converted) target.copy_from(ops::cast(value, target.dtype()));
+  /// Writes the result, unless the kernel threw.
+  ~Converted() noexcept(false) {
+    if (converted && std::uncaught_exceptions() == exceptions)
+      target.copy_from(ops::cast(value, target.dtype()));
   }
   Tensor& target;
   bool converted;
   Tensor value;
+  int exceptions = std::uncaught_exceptions();
 };
 
 namespace detail {

@@ -3,6 +3,7 @@
 #include <omp.h>
 
 #include <atomic>
+#include <exception>
 
 #include "lib/base/error.h"
 
@@ -34,11 +35,18 @@ ThreadScope::~ThreadScope() {
 void detail::run_parts(int64_t parts, void (*part)(const void*, int64_t), const void* context) {
   // Always the whole team, idle or not: libgomp ends the threads that a smaller team does without and starts
   // them again later.
+  std::exception_ptr first;  // none may leave the region
 #pragma omp parallel num_threads(threads())
   {
     const int64_t team = omp_get_num_threads();  // 1 inside another parallel region
-    for (int64_t i = omp_get_thread_num(); i < parts; i += team) part(context, i);
+    try {
+      for (int64_t i = omp_get_thread_num(); i < parts; i += team) part(context, i);
+    } catch (...) {
+#pragma omp critical
+      if (!first) first = std::current_exception();
+    }
   }
+  if (first) std::rethrow_exception(first);
 }
 
 }  // namespace trainer::cpu

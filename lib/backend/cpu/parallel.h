@@ -36,7 +36,8 @@ void run_parts(int64_t parts, void (*part)(const void* context, int64_t index), 
 }
 
 /// Calls f(begin, end) on disjoint ranges that cover [0, n), at most one per thread and, if there are
-/// several, each of at least `grain`; a single range runs on the calling thread. f must not throw.
+/// several, each of at least `grain`; a single range runs on the calling thread. The first exception of f
+/// is thrown when all have ended.
 template <class F>
 void parallel_for(int64_t n, int64_t grain, const F& f) {
   const int64_t parts = std::min<int64_t>(threads(), n / std::max<int64_t>(grain, 1));
@@ -60,8 +61,7 @@ void parallel_for(int64_t n, int64_t grain, const F& f) {
 /// Number of chunks of at most `chunk` elements in [0, n).
 constexpr int64_t chunks_of(int64_t n, int64_t chunk) { return (n + chunk - 1) / chunk; }
 
-/// Calls f(index, begin, end) for every chunk of [0, n); a thread takes at least `grain` elements. f must not
-/// throw.
+/// Calls f(index, begin, end) for every chunk of [0, n); a thread takes at least `grain` elements.
 template <class F>
 void parallel_chunks(int64_t n, int64_t chunk, int64_t grain, const F& f) {
   parallel_for(chunks_of(n, chunk), chunks_of(grain, chunk), [&](int64_t first, int64_t last) {

@@ -24,6 +24,7 @@ void SaveHook::state(checkpoint::Archive& a) {
   a("directory", directory);
   a("best_score", best_score_);
   a("best_step", best_step_);
+  a("best_metric", best_metric_);
   if (directory != directory_) best_score_.reset();  // of another run: this one has no such checkpoint
 }
 
@@ -39,6 +40,9 @@ void SaveHook::on_start(Trainer& trainer) {
 }
 
 void SaveHook::on_evaluation(Trainer&, const Evaluation& evaluation) {
+  const std::string metric = evaluation.metrics.empty() ? "loss" : evaluation.metrics.front().first;
+  if (std::exchange(best_metric_, metric) != metric)
+    best_score_.reset();  // scores of two metrics say nothing
   if (best_score_ && !std::isnan(*best_score_) && !(evaluation.score > *best_score_)) return;
   best_score_ = evaluation.score;
   best_step_ = evaluation.step;

@@ -33,8 +33,9 @@ class SaveHook final : public Hook {
   std::string directory_;  // RunDirectory::id()
   std::optional<double> best_score_;
   int64_t best_step_ = 0;
-  bool improved_ = false;  // by the evaluation since the last step
-  int64_t epoch_ = 0;      // at the last boundary
+  std::string best_metric_;  // which one best_score_ is of
+  bool improved_ = false;    // by the evaluation since the last step
+  int64_t epoch_ = 0;        // at the last boundary
 };
 
 }  // namespace trainer::train
