@@ -22,9 +22,9 @@ int run_words(const std::vector<std::string>& words) {
 }
 
 /// OpenMP's threads wait for each other by spinning, by default for milliseconds. On a machine that others
-/// use too, they spin where the thread that they wait for would run, and a step takes twenty times as long.
-/// libgomp reads its limit from the environment, once, before main(): so the program starts itself again,
-/// with one that costs a quiet machine nothing.
+/// use too, they spin where the thread that they wait for would run, and a step takes several times as long
+/// (docs/benchmarks.md). libgomp reads its limit from the environment, once, before main(): so the program
+/// starts itself again, with a lower one.
 void limit_spinning(char** argv) {
   for (const char* chosen : {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}) {
     if (std::getenv(chosen) != nullptr) return;
