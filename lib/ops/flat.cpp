@@ -39,29 +39,19 @@ void sgd_step(const Tensor& control, std::span<const Segment> segments, const Sg
   Kernels<SgdStep>::on(parameter.device())(control, segments, args, gradient, parameter, momentum);
 }
 
-void adamw_step(const Tensor& control, std::span<const Segment> segments, const AdamWArgs& args,
-                const Tensor& gradient, Tensor& parameter, Tensor& exp_avg, Tensor& exp_avg_sq) {
-  expect_step(AdamWStep::name, control, segments, gradient, parameter);
-  expect_like(AdamWStep::name, "exp_avg", exp_avg, parameter);
-  expect_like(AdamWStep::name, "exp_avg_sq", exp_avg_sq, parameter);
-  Kernels<AdamWStep>::on(parameter.device())(control, segments, args, gradient, parameter, exp_avg,
-                                             exp_avg_sq);
+Tensor segment_squares(std::span<const Segment> segments, const Tensor& x) {
+  expect_arena(SegmentSquares::name, "input", x, segments);
+  Tensor sums = Tensor::empty({static_cast<int64_t>(segments.size())}, DType::f64, x.device());
+  Kernels<SegmentSquares>::on(x.device())(segments, x, sums);
+  return sums;
 }
 
-Tensor sum_of_squares(const Tensor& x) {
-  expect_floating(SumOfSquares::name, "input", x);
-  Tensor sum = Tensor::empty({}, DType::f64, x.device());
-  Kernels<SumOfSquares>::on(x.device())(x, sum);
-  return sum;
-}
-
-void clip_multiplier(const Tensor& sum_of_squares, double max_norm, Tensor& control) {
+void clip_multiplier(const Tensor& squares, double max_norm, Tensor& control) {
   constexpr std::string_view op = ClipMultiplier::name;
-  expect_floating(op, "sum of squares", sum_of_squares);
-  expect(op, "sum of squares", sum_of_squares, {}, DType::f64, sum_of_squares.device());
-  expect_control(op, control, sum_of_squares.device());
+  expect(op, "squares", squares, {1}, DType::f64, squares.device());
+  expect_control(op, control, squares.device());
   check(max_norm > 0, "{}: a norm of {} cannot be reached", op, max_norm);
-  Kernels<ClipMultiplier>::on(control.device())(sum_of_squares, max_norm, control);
+  Kernels<ClipMultiplier>::on(control.device())(squares, max_norm, control);
 }
 
 }  // namespace trainer::ops

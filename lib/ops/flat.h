@@ -38,23 +38,13 @@ struct SgdStep {
                   Tensor& parameter, Tensor& momentum);
 };
 
-/// Adam with decoupled weight decay (Loshchilov and Hutter, 2019), as torch.optim.AdamW computes it.
-struct AdamWArgs {
-  double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
-};
-struct AdamWStep {
-  static constexpr std::string_view name = "adamw_step";
-  using Fn = void(const Tensor& control, std::span<const Segment>, const AdamWArgs&, const Tensor& gradient,
-                  Tensor& parameter, Tensor& exp_avg, Tensor& exp_avg_sq);
-};
-
-struct SumOfSquares {
-  static constexpr std::string_view name = "sum_of_squares";
-  using Fn = void(const Tensor& x, Tensor& sum);
+struct SegmentSquares {
+  static constexpr std::string_view name = "segment_squares";
+  using Fn = void(std::span<const Segment>, const Tensor& x, Tensor& sums);
 };
 struct ClipMultiplier {
   static constexpr std::string_view name = "clip_multiplier";
-  using Fn = void(const Tensor& sum_of_squares, double max_norm, Tensor& control);
+  using Fn = void(const Tensor& squares, double max_norm, Tensor& control);
 };
 
 // What ops over arenas check. Each throws Error(Exit::internal) that names the op.
@@ -68,14 +58,13 @@ void expect_arena(std::string_view op, std::string_view what, const Tensor& aren
 /// `momentum` may be undefined if args.momentum is 0.
 void sgd_step(const Tensor& control, std::span<const Segment>, const SgdArgs&, const Tensor& gradient,
               Tensor& parameter, Tensor& momentum);
-void adamw_step(const Tensor& control, std::span<const Segment>, const AdamWArgs&, const Tensor& gradient,
-                Tensor& parameter, Tensor& exp_avg, Tensor& exp_avg_sq);
-/// Rank 0, f64; summed in fixed chunks, so the result does not depend on the number of threads. Not finite if
-/// any element is not.
-Tensor sum_of_squares(const Tensor& x);
-/// multiplier *= min(1, max_norm / (multiplier sqrt(sum_of_squares) + 1e-6))
+/// The sum of squares of each segment of an arena: f64 [segments], 0 for an empty one, not finite if an
+/// element is not. Summed in fixed chunks of a segment, so the result depends neither on the number of
+/// threads nor on the other segments.
+Tensor segment_squares(std::span<const Segment>, const Tensor& x);
+/// multiplier *= min(1, max_norm / (multiplier sqrt(squares) + 1e-6)), squares f64 [1]
 /// (torch.nn.utils.clip_grad_norm_); an infinite max_norm clips nothing. A norm that is not finite makes the
 /// multiplier NaN: that is how a bad step is seen.
-void clip_multiplier(const Tensor& sum_of_squares, double max_norm, Tensor& control);
+void clip_multiplier(const Tensor& squares, double max_norm, Tensor& control);
 
 }  // namespace trainer::ops

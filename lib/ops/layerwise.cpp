@@ -10,25 +10,6 @@ Shape values_of(std::span<const Segment> segments) { return {static_cast<int64_t
 
 }  // namespace
 
-Tensor segment_squares(std::span<const Segment> segments, const Tensor& x) {
-  expect_arena(SegmentSquares::name, "input", x, segments);
-  Tensor sums = Tensor::empty(values_of(segments), DType::f64, x.device());
-  Kernels<SegmentSquares>::on(x.device())(segments, x, sums);
-  return sums;
-}
-
-void adam_direction(const Tensor& control, std::span<const Segment> segments, const AdamWArgs& args,
-                    const Tensor& parameter, Tensor& gradient, Tensor& exp_avg, Tensor& exp_avg_sq) {
-  constexpr std::string_view op = AdamDirection::name;
-  expect_arena(op, "parameter", parameter, segments);
-  expect_control(op, control, parameter.device());
-  expect_like(op, "gradient", gradient, parameter);
-  expect_like(op, "exp_avg", exp_avg, parameter);
-  expect_like(op, "exp_avg_sq", exp_avg_sq, parameter);
-  Kernels<AdamDirection>::on(parameter.device())(control, segments, args, parameter, gradient, exp_avg,
-                                                 exp_avg_sq);
-}
-
 Tensor trust_ratio(std::span<const Segment> segments, const TrustRatioArgs& args,
                    const Tensor& parameter_squares, const Tensor& direction_squares) {
   constexpr std::string_view op = TrustRatio::name;

@@ -3,6 +3,7 @@
 // The bias correction's t is the number of the optimizer's update for all parameters. PyTorch counts per
 // parameter, which differs only for one that receives gradients in some steps and not in others.
 #include "lib/config/fields.h"
+#include "lib/ops/adam.h"
 #include "lib/optim/optimizer.h"
 
 namespace trainer::optim {
@@ -39,7 +40,7 @@ class AdamW final : public Optimizer {
 
  private:
   Parameters& parameters_;
-  ops::AdamWArgs args_;
+  ops::AdamArgs args_;
   Tensor exp_avg_, exp_avg_sq_;
 };
 

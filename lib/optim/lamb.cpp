@@ -2,6 +2,7 @@
 // 2020, with timm's and NVIDIA's reading of it: decay is part of the direction, and tensors without decay
 // take Adam's step as it is). The clipping of the global norm that belongs to it is TRAIN.CLIP_GRAD.
 #include "lib/config/fields.h"
+#include "lib/ops/adam.h"
 #include "lib/ops/layerwise.h"
 #include "lib/optim/optimizer.h"
 
@@ -45,7 +46,7 @@ class Lamb final : public Optimizer {
 
  private:
   Parameters& parameters_;
-  ops::AdamWArgs adam_;
+  ops::AdamArgs adam_;
   ops::TrustRatioArgs trust_;
   Tensor exp_avg_, exp_avg_sq_;
 };

@@ -52,8 +52,7 @@ Tensors bias_gradient(const Tensor& x) {
 
 Tensors losses(const Tensor& x) {
   const Tensor labels = Tensor::zeros({x.size(0)}, DType::i64);
-  return {ops::sum_of_squares(x), ops::mse(x, normal(x.shape(), 4)),
-          ops::softmax_cross_entropy(x, labels).loss};
+  return {ops::mse(x, normal(x.shape(), 4)), ops::softmax_cross_entropy(x, labels).loss};
 }
 
 /// Norms by row (as of units), of a few long tensors, and of both with gaps.
@@ -62,7 +61,9 @@ Tensors segment_norms(const Tensor& x) {
   const int64_t columns = x.size(1), n = x.numel();
   std::vector<ops::Segment> rows, tensors{{0, 3}, {3, 3}, {5, n / 2}, {n / 2, n - 1}};
   for (int64_t r = 0; r < x.size(0); ++r) rows.push_back({r * columns, (r + 1) * columns - r % 2});
-  return {ops::segment_squares(rows, arena), ops::segment_squares(tensors, arena)};
+  const std::vector<ops::Segment> whole{{0, n}};
+  return {ops::segment_squares(rows, arena), ops::segment_squares(tensors, arena),
+          ops::segment_squares(whole, arena)};
 }
 
 Tensors layer_norm(const Tensor& x) {

@@ -147,9 +147,9 @@ TEST_CASE("arena ops refuse segments that leave the arena", "[errors][sgd_step][
   CHECK_FAILS(step({{.begin = 0, .end = 6}, {.begin = 5, .end = 10}}, momentum), "segment [5, 10) overlaps");
   CHECK_FAILS(step({}, none), "sgd_step: momentum is no tensor");
   Tensor short_control = zeros({2}, DType::f64);
-  CHECK_FAILS(ops::clip_multiplier(zeros({}, DType::f64), 1, short_control),
+  CHECK_FAILS(ops::clip_multiplier(zeros({1}, DType::f64), 1, short_control),
               "control is f64 [2] on ref, expected f64 [3] on ref");
-  CHECK_FAILS(ops::clip_multiplier(zeros({}, DType::f64), 0, parameter), "clip_multiplier: control is");
+  CHECK_FAILS(ops::clip_multiplier(zeros({1}, DType::f64), 0, parameter), "clip_multiplier: control is");
 }
 
 }  // namespace

@@ -3,30 +3,17 @@
 #include <cmath>
 #include <limits>
 
+#include "tests/ops/arenas.h"
 #include "tests/ops/cases.h"
 
 namespace trainer::test {
 namespace {
 
-using ops::Segment;
-
-/// An arena of `size` elements in segments that differ; the last few elements belong to none.
-std::vector<Segment> segments(int64_t size) {
-  const int64_t a = size / 3, b = size - size / 4;
-  return {{0, a, 1, 0.05}, {a, a, 7, 7}, {a, b, 0.1, 0}, {b, std::max(b, size - 2), 2, 0.5}};
-}
-
-std::vector<int64_t> sizes() {
-  std::vector<int64_t> all{0, 1000, 70001};
-  for (int64_t size = 1; size <= 70; ++size) all.push_back(size);
-  return all;
-}
-
 std::vector<Case> sgd_cases() {
   std::vector<Case> cases;
   for (const ops::SgdArgs& args :
        {ops::SgdArgs{0, false}, ops::SgdArgs{0.9, false}, ops::SgdArgs{0.9, true}}) {
-    for (const int64_t size : sizes()) {
+    for (const int64_t size : arena_sizes()) {
       cases.push_back({
           .name = fmt::format("{} elements, momentum {}{}", size, args.momentum,
                               args.nesterov ? ", nesterov" : ""),
@@ -47,40 +34,19 @@ std::vector<Case> sgd_cases() {
   return cases;
 }
 
-std::vector<Case> adamw_cases() {
+std::vector<Case> segment_squares_cases() {
   std::vector<Case> cases;
-  for (const double step : {1.0, 2.0, 1000.0}) {
-    for (const int64_t size : sizes()) {
-      cases.push_back({
-          .name = fmt::format("{} elements, step {}", size, step),
-          .inputs =
-              [=](Inputs& in) {
-                const Tensor control = in.f64({0.001, 0.25, step});
-                return Tensors{control, in.statistic({size}), in.statistic({size}), in.statistic({size}),
-                               in.variance({size})};
-              },
-          .forward =
-              [=](const Tensors& in) {
-                Tensor parameter = in[2].clone(), exp_avg = in[3].clone(), exp_avg_sq = in[4].clone();
-                ops::adamw_step(in[0], segments(size), {}, in[1], parameter, exp_avg, exp_avg_sq);
-                return Tensors{parameter, exp_avg, exp_avg_sq};
-              },
-      });
-    }
-  }
-  return cases;
-}
-
-std::vector<Case> sum_of_squares_cases() {
-  std::vector<Case> cases;
-  for (const int64_t size : sizes()) {
+  const auto add = [&](int64_t size, const std::vector<ops::Segment>& all) {
     cases.push_back({
-        .name = fmt::format("{} elements", size),
+        .name = fmt::format("{} elements in {} segments", size, all.size()),
         .terms = std::max<int64_t>(1, size),
         .inputs = [=](Inputs& in) { return Tensors{in.statistic({size})}; },
-        .forward = [](const Tensors& in) { return Tensors{ops::sum_of_squares(in[0])}; },
+        .forward = [=](const Tensors& in) { return Tensors{ops::segment_squares(all, in[0])}; },
     });
-  }
+  };
+  for (const int64_t size : arena_sizes()) add(size, segments(size));
+  for (const int64_t length : {1, 3, 64, 16384, 16385}) add(70001, rows(70001, length));
+  add(5, {});
   return cases;
 }
 
@@ -93,7 +59,7 @@ std::vector<Case> clip_cases() {
           .name = fmt::format("sum of squares {}, maximum {}", sum, max_norm),
           .inputs =
               [=](Inputs& in) {
-                return Tensors{in.f64({sum}).view({}), in.f64({0.1, 0.5, 3})};
+                return Tensors{in.f64({sum}), in.f64({0.1, 0.5, 3})};
               },
           .forward =
               [=](const Tensors& in) {
@@ -108,8 +74,7 @@ std::vector<Case> clip_cases() {
 }
 
 TEST_OP("sgd_step", sgd_cases, ops::SgdStep)
-TEST_OP("adamw_step", adamw_cases, ops::AdamWStep)
-TEST_OP("sum_of_squares", sum_of_squares_cases, ops::SumOfSquares)
+TEST_OP("segment_squares", segment_squares_cases, ops::SegmentSquares)
 TEST_OP("clip_multiplier", clip_cases, ops::ClipMultiplier)
 
 }  // namespace

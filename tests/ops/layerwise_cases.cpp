@@ -1,70 +1,14 @@
 #include "lib/ops/layerwise.h"
 
-#include <algorithm>
 #include <array>
 
+#include "tests/ops/arenas.h"
 #include "tests/ops/cases.h"
 
 namespace trainer::test {
 namespace {
 
 using ops::Segment;
-
-/// Segments of all kinds in an arena of `size` elements: empty, single, long, with gaps, with and without
-/// decay.
-std::vector<Segment> segments(int64_t size) {
-  const int64_t a = size / 3, b = size - size / 4;
-  return {{0, a, 1, 0.05}, {a, a, 7, 7}, {a, b, 0.1, 0}, {b, std::max(b, size - 2), 2, 0.5}};
-}
-
-/// One segment for every `length` elements.
-std::vector<Segment> rows(int64_t size, int64_t length) {
-  std::vector<Segment> all;
-  for (int64_t i = 0; i < size; i += length) all.push_back({i, std::min(size, i + length)});
-  return all;
-}
-
-std::vector<int64_t> sizes() { return {0, 1, 2, 7, 64, 65, 70, 1000, 70001}; }
-
-std::vector<Case> segment_squares_cases() {
-  std::vector<Case> cases;
-  const auto add = [&](int64_t size, const std::vector<Segment>& all) {
-    cases.push_back({
-        .name = fmt::format("{} elements in {} segments", size, all.size()),
-        .terms = std::max<int64_t>(1, size),
-        .inputs = [=](Inputs& in) { return Tensors{in.statistic({size})}; },
-        .forward = [=](const Tensors& in) { return Tensors{ops::segment_squares(all, in[0])}; },
-    });
-  };
-  for (const int64_t size : sizes()) add(size, segments(size));
-  for (const int64_t length : {1, 3, 64, 16384, 16385}) add(70001, rows(70001, length));
-  add(5, {});
-  return cases;
-}
-
-std::vector<Case> adam_direction_cases() {
-  std::vector<Case> cases;
-  for (const double step : {1.0, 1000.0}) {
-    for (const int64_t size : sizes()) {
-      cases.push_back({
-          .name = fmt::format("{} elements, step {}", size, step),
-          .inputs =
-              [=](Inputs& in) {
-                const Tensor control = in.f64({0.001, 0.25, step});
-                return Tensors{control, in.statistic({size}), in.statistic({size}), in.statistic({size}),
-                               in.variance({size})};
-              },
-          .forward =
-              [=](const Tensors& in) {
-                Tensor gradient = in[2].clone(), exp_avg = in[3].clone(), exp_avg_sq = in[4].clone();
-                ops::adam_direction(in[0], segments(size), {}, in[1], gradient, exp_avg, exp_avg_sq);
-                return Tensors{gradient, exp_avg, exp_avg_sq};
-              },
-      });
-    }
-  }
-  return cases;
-}
 
 std::vector<Case> trust_ratio_cases() {
   std::vector<Case> cases;
@@ -89,7 +33,7 @@ std::vector<Case> trust_ratio_cases() {
 
 std::vector<Case> scaled_step_cases() {
   std::vector<Case> cases;
-  for (const int64_t size : sizes()) {
+  for (const int64_t size : arena_sizes()) {
     cases.push_back({
         .name = fmt::format("{} elements", size),
         .inputs =
@@ -108,8 +52,6 @@ std::vector<Case> scaled_step_cases() {
   return cases;
 }
 
-TEST_OP("segment_squares", segment_squares_cases, ops::SegmentSquares)
-TEST_OP("adam_direction", adam_direction_cases, ops::AdamDirection)
 TEST_OP("trust_ratio", trust_ratio_cases, ops::TrustRatio)
 TEST_OP("scaled_step", scaled_step_cases, ops::ScaledStep)
 

@@ -1,4 +1,5 @@
 #include "lib/optim/optimizer.h"
+#include "lib/ops/adam.h"
 
 #include <fmt/ranges.h>
 

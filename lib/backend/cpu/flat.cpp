@@ -21,11 +21,6 @@ struct SgdScalars {
   float multiplier, decay, momentum, lr;
   bool nesterov;
 };
-struct AdamWScalars {
-  float multiplier, keep;  ///< of the gradient; of the parameter: 1 - lr decay
-  float beta1, one_minus_beta1, beta2, one_minus_beta2;
-  float step, second_scale, eps;  ///< lr / (1 - beta1^t), 1 / sqrt(1 - beta2^t)
-};
 
 }  // namespace
 #endif
@@ -59,22 +54,6 @@ void sgd(const SgdScalars& s, const float* gradient, float* parameter, float* mo
   f(s, gradient, parameter, momentum, begin, end);
 }
 
-void adamw(const AdamWScalars& s, const float* gradient, float* parameter, float* exp_avg, float* exp_avg_sq,
-           int64_t begin, int64_t end) {
-  for_vectors(begin, end, [&](auto d, int64_t i) HWY_ATTR {
-    const auto g = hn::Mul(hn::LoadU(d, gradient + i), hn::Set(d, s.multiplier));
-    const auto m =
-        hn::MulAdd(hn::LoadU(d, exp_avg + i), hn::Set(d, s.beta1), hn::Mul(g, hn::Set(d, s.one_minus_beta1)));
-    const auto v = hn::MulAdd(hn::LoadU(d, exp_avg_sq + i), hn::Set(d, s.beta2),
-                              hn::Mul(hn::Mul(g, g), hn::Set(d, s.one_minus_beta2)));
-    hn::StoreU(m, d, exp_avg + i);
-    hn::StoreU(v, d, exp_avg_sq + i);
-    const auto denominator = hn::MulAdd(hn::Sqrt(v), hn::Set(d, s.second_scale), hn::Set(d, s.eps));
-    const auto update = hn::Div(hn::Mul(m, hn::Set(d, s.step)), denominator);
-    hn::StoreU(hn::MulSub(hn::LoadU(d, parameter + i), hn::Set(d, s.keep), update), d, parameter + i);
-  });
-}
-
 /// In f64: squares of large gradients overflow f32.
 double squares(const float* x, int64_t n) {
   const hn::ScalableTag<double> d;
@@ -102,7 +81,6 @@ namespace trainer::cpu {
 namespace {
 
 HWY_EXPORT(sgd);
-HWY_EXPORT(adamw);
 HWY_EXPORT(squares);
 
 using ops::Control;
@@ -122,45 +100,47 @@ void sgd_step(const Tensor& control, std::span<const Segment> segments, const op
   });
 }
 
-void adamw_step(const Tensor& control, std::span<const Segment> segments, const ops::AdamWArgs& args,
-                const Tensor& gradient, Tensor& parameter, Tensor& exp_avg, Tensor& exp_avg_sq) {
-  static constexpr auto op = ops::AdamWStep::name;
-  const double* scalar = control.data<double>();
-  const double correction1 = 1 - std::pow(args.beta1, scalar[Control::step]);
-  const double correction2 = 1 - std::pow(args.beta2, scalar[Control::step]);
-  const float* g = floats(op, gradient);
-  float *p = floats(op, parameter), *m = floats(op, exp_avg), *v = floats(op, exp_avg_sq);
-  over_segments(segments, parameter.numel(), [&](const Segment& s, int64_t begin, int64_t end) {
-    const double lr = scalar[Control::lr] * s.lr_factor;
-    const AdamWScalars scalars{static_cast<float>(scalar[Control::multiplier]),
-                               static_cast<float>(1 - lr * s.weight_decay),
-                               static_cast<float>(args.beta1),
-                               static_cast<float>(1 - args.beta1),
-                               static_cast<float>(args.beta2),
-                               static_cast<float>(1 - args.beta2),
-                               static_cast<float>(lr / correction1),
-                               static_cast<float>(1 / std::sqrt(correction2)),
-                               static_cast<float>(args.eps)};
-    HWY_DYNAMIC_DISPATCH(adamw)(scalars, g, p, m, v, begin, end);
-  });
-}
+int64_t size_of(const Segment& s) { return s.end - s.begin; }
 
-void sum_of_squares(const Tensor& x, Tensor& sum) {
-  const float* px = floats(ops::SumOfSquares::name, x);
-  const int64_t chunks = chunks_of(x.numel(), squares_chunk);
+/// Threads share out the elements of all segments, so that one large tensor or thousands of short rows go as
+/// fast; a chunk belongs to the thread whose share it begins in.
+void segment_squares(std::span<const Segment> segments, const Tensor& x, Tensor& sums) {
+  static constexpr int64_t chunk = 16384;
+  const float* px = floats(ops::SegmentSquares::name, x);
+  int64_t elements = 0, chunks = 0;
+  for (const Segment& s : segments) {
+    elements += size_of(s);
+    chunks += chunks_of(size_of(s), chunk);
+  }
   const Storage memory(static_cast<size_t>(chunks) * sizeof(double), Device{});
-  auto* sums = reinterpret_cast<double*>(memory.data());
-  parallel_chunks(x.numel(), squares_chunk, elementwise_grain, [&](int64_t i, int64_t begin, int64_t end) {
-    sums[i] = HWY_DYNAMIC_DISPATCH(squares)(px + begin, end - begin);
+  auto* parts = reinterpret_cast<double*>(memory.data());
+  parallel_for(elements, elementwise_grain, [&](int64_t first, int64_t last) {
+    int64_t before = 0;  // elements of the segments passed so far
+    double* part = parts;
+    for (const Segment& s : segments) {
+      const int64_t n = chunks_of(size_of(s), chunk);
+      const int64_t from = std::max<int64_t>(0, chunks_of(first - before, chunk));
+      const int64_t to = std::min(n, chunks_of(last - before, chunk));
+      for (int64_t i = from; i < to; ++i) {
+        part[i] =
+            HWY_DYNAMIC_DISPATCH(squares)(px + s.begin + i * chunk, std::min(chunk, size_of(s) - i * chunk));
+      }
+      before += size_of(s);
+      part += n;
+    }
   });
-  double total = 0;
-  for (int64_t i = 0; i < chunks; ++i) total += sums[i];
-  *sum.data<double>() = total;
+  const double* part = parts;
+  double* out = sums.data<double>();
+  for (const Segment& s : segments) {
+    double sum = 0;
+    for (int64_t i = chunks_of(size_of(s), chunk); i > 0; --i) sum += *part++;
+    *out++ = sum;
+  }
 }
 
-void clip_multiplier(const Tensor& squares_sum, double max_norm, Tensor& control) {
+void clip_multiplier(const Tensor& squares, double max_norm, Tensor& control) {
   double& multiplier = control.data<double>()[Control::multiplier];
-  const double norm = multiplier * std::sqrt(*squares_sum.data<double>());
+  const double norm = multiplier * std::sqrt(*squares.data<double>());
   multiplier *= std::isfinite(norm) ? std::min(1.0, max_norm / (norm + 1e-6))
                                     : std::numeric_limits<double>::quiet_NaN();
 }
@@ -168,14 +148,11 @@ void clip_multiplier(const Tensor& squares_sum, double max_norm, Tensor& control
 constexpr auto cpu = Device::Kind::cpu;
 [[maybe_unused]] const bool added[] = {
     Kernels<ops::SgdStep>::add(cpu, sgd_step),
-    Kernels<ops::AdamWStep>::add(cpu, adamw_step),
-    Kernels<ops::SumOfSquares>::add(cpu, sum_of_squares),
+    Kernels<ops::SegmentSquares>::add(cpu, segment_squares),
     Kernels<ops::ClipMultiplier>::add(cpu, clip_multiplier),
 };
 
 }  // namespace
-
-double squares_of(const float* x, int64_t n) { return HWY_DYNAMIC_DISPATCH(squares)(x, n); }
 
 }  // namespace trainer::cpu
 #endif

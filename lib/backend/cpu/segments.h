@@ -21,10 +21,4 @@ void over_segments(std::span<const ops::Segment> segments, int64_t n, const Upda
   });
 }
 
-/// Sums of squares are made of chunks of this length, whatever the number of threads.
-inline constexpr int64_t squares_chunk = 16384;
-
-/// The sum of squares of one chunk, in f64: squares of large gradients overflow f32.
-double squares_of(const float* x, int64_t n);
-
 }  // namespace trainer::cpu

@@ -1,6 +1,7 @@
 // The fake device's kernels: those of ref, over the memory behind the device's addresses. A new op is a line
 // at the end.
 #include "lib/base/error.h"
+#include "lib/ops/adam.h"
 #include "lib/ops/attention.h"
 #include "lib/ops/conv.h"
 #include "lib/ops/elementwise.h"
@@ -113,7 +114,6 @@ void delegate() {
   delegate<ops::SwapAxes>();
   delegate<ops::SgdStep>();
   delegate<ops::AdamWStep>();
-  delegate<ops::SumOfSquares>();
   delegate<ops::ClipMultiplier>();
   delegate<ops::Gelu>();
   delegate<ops::GeluBackward>();
