@@ -9,12 +9,11 @@
 #include <thread>
 
 #include "apps/trainer/command.h"
+#include "apps/trainer/roofline.h"
 #include "lib/backend/cpu/info.h"
 #include "lib/backend/cpu/parallel.h"
 #include "lib/base/system.h"
 #include "lib/base/text.h"
-#include "lib/ops/elementwise.h"
-#include "lib/ops/matmul.h"
 
 namespace trainer::app {
 namespace {
@@ -29,38 +28,6 @@ struct Flags {
 /// A device's fields, in the order of display; --query chooses among them.
 using Value = nlohmann::ordered_json;
 using Row = std::vector<std::pair<std::string, Value>>;
-
-/// Best of three, after one run to warm up.
-template <class F>
-double fastest(Device device, F&& run) {
-  Backend& queue = backend(device.kind);
-  run();
-  double best = 1e30;
-  for (int i = 0; i < 3; ++i) {
-    queue.synchronize(device.index);
-    const double begin = now();
-    run();
-    queue.synchronize(device.index);
-    best = std::min(best, now() - begin);
-  }
-  return best;
-}
-
-/// f32 matrix products, 2 N^3 operations.
-double measure_gflops(Device device) {
-  constexpr int64_t n = 2048;
-  const Tensor a = Tensor::full({n, n}, 0.5, DType::f32, device),
-               b = Tensor::full({n, n}, 0.25, DType::f32, device);
-  return 2e-9 * n * n * n / fastest(device, [&] { ops::linear(a, b); });
-}
-
-/// y = a + b over arrays far larger than any cache: three streams.
-double measure_gbytes(Device device) {
-  constexpr int64_t n = int64_t{1} << 26;
-  Tensor a = Tensor::full({n}, 1, DType::f32, device);
-  const Tensor b = Tensor::full({n}, 2, DType::f32, device);
-  return 3e-9 * 4 * n / fastest(device, [&] { ops::add_into(a, b); });
-}
 
 /// A field that a device does not have is null, so that all have the same.
 Row row_of(Device device, int index, bool measure) {

@@ -75,7 +75,7 @@ void print(double step_seconds, int64_t samples, const Process& process) {
 }  // namespace
 
 int throughput(const config::Config& config, const train::Settings& settings, const Process& process,
-               bool evaluation) {
+               bool evaluation, const Roofline* roofline) {
   const Device device = process.device;
   comm::Comm& comm = *process.comm;
   train::Settings s = settings;
@@ -100,6 +100,10 @@ int throughput(const config::Config& config, const train::Settings& settings, co
     auto watch = std::make_unique<Stopwatch>();
     Stopwatch& times = *watch;
     training.trainer->add(std::move(watch));
+    if (roofline != nullptr) {
+      training.trainer->add(std::make_unique<train::ProfileHook>(
+          0, [=](const train::ProfileHook::Result& r) { print_profile(r, *roofline); }));
+    }
     training.trainer->run();
     print(times.median(), batch, process);
     return 0;
@@ -116,7 +120,9 @@ int throughput(const config::Config& config, const train::Settings& settings, co
   loader->next(input);
   std::vector<double> times;
   double total = 0;
+  Profile profile;
   for (int step = 0; std::ssize(times) < least_steps || total < least_seconds; ++step) {
+    if (roofline != nullptr && step == warmup_steps) profile.start();
     const double begin = now();
     const Var y = (*model)(Var(input.input.to(device)));
     backend(device.kind).synchronize(device.index);
@@ -124,6 +130,8 @@ int throughput(const config::Config& config, const train::Settings& settings, co
     times.push_back(now() - begin);
     total += times.back();
   }
+  profile.stop();
+  if (roofline != nullptr) print_profile({profile, std::ssize(times), total}, *roofline);
   std::ranges::sort(times);
   print(times[times.size() / 2], batch, process);
   return 0;

@@ -5,6 +5,7 @@
 
 #include "apps/trainer/command.h"
 #include "apps/trainer/process.h"
+#include "apps/trainer/profile_report.h"
 #include "apps/trainer/train_modes.h"
 #include "lib/backend/cpu/parallel.h"
 #include "lib/base/board.h"
@@ -30,7 +31,7 @@ using train::Settings;
 struct Flags {
   ConfigSource source;
   std::string explain, throughput;
-  bool eval = false, dry_run = false, dump_config = false;
+  bool eval = false, dry_run = false, dump_config = false, profile = false;
 };
 
 /// config.yaml: what makes this run, without where it went on from.
@@ -43,8 +44,11 @@ std::string reproducible(const config::Config& config) {
   return copy.dump();
 }
 
+constexpr int64_t profiled_steps = 10;
+
 /// Nothing of a run is written before everything that can be checked has been checked.
-int train(const config::Config& config, const Settings& settings, const Process& process) {
+int train(const config::Config& config, const Settings& settings, const Process& process,
+          const Roofline* roofline) {
   const double start = now() - process_age();
   const Device device = process.device;
   comm::Comm& comm = *process.comm;
@@ -64,6 +68,10 @@ int train(const config::Config& config, const Settings& settings, const Process&
     return train::choose_checkpoint(*run, settings, process.world.restart > 0);
   });
 
+  if (roofline != nullptr) {
+    trainer.add(std::make_unique<train::ProfileHook>(
+        profiled_steps, [=](const train::ProfileHook::Result& r) { print_profile(r, *roofline); }));
+  }
   if (run) trainer.add(std::make_unique<train::ProgressHook>());
   if (validation->size() > 0) {
     trainer.add(std::make_unique<train::EvaluateHook>(
@@ -149,9 +157,12 @@ int run(const Flags& flags) {
   const Settings settings(config);
   const Process process = begin_process(config, settings, flags.dry_run);
   if (flags.dry_run) return dry_run(config, settings, process);
-  if (!flags.throughput.empty()) return throughput(config, settings, process, flags.throughput == "eval");
+  std::unique_ptr<Roofline> roofline;  // of rank 0's device; measured while nothing else runs on it
+  if (flags.profile && process.comm->rank() == 0) roofline = std::make_unique<Roofline>(process.device);
+  if (!flags.throughput.empty())
+    return throughput(config, settings, process, flags.throughput == "eval", roofline.get());
   if (flags.eval) return evaluate(config, settings, process);
-  return train(config, settings, process);
+  return train(config, settings, process, roofline.get());
 }
 
 /// Flags that stand for a key, Swin's among them. One that is not given changes nothing.
@@ -226,6 +237,8 @@ Command train_command(const std::vector<std::string>& opts) {
                            flags->throughput, {"train", "eval"});
   throughput.alone = "train";
   add(std::move(throughput));
+  add(toggle("--profile", "print what each op of some steps takes, beside what the device can do; train on",
+             flags->profile));
   add(toggle("--dry-run", "print layers, shapes, parameters and groups; train nothing", flags->dry_run));
   add(toggle("--dump-config", "print the merged configuration as YAML", flags->dump_config));
   add(text("--explain", "KEY", "print a key's value, type, meaning, and what set it", flags->explain));

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "apps/trainer/process.h"
+#include "apps/trainer/profile_report.h"
 #include "lib/train/build.h"
 #include "lib/train/evaluate.h"
 #include "lib/train/origin.h"
@@ -17,8 +18,9 @@ int dry_run(const config::Config&, const train::Settings&, const Process&);
 /// Times steps on one synthetic batch: two to warm up, then at least five and ten seconds; the median. The
 /// last line of stdout is
 /// {"samples_per_s":..,"step_ms":..,"peak_bytes":..}, by rank 0: samples of all ranks, its own step and
-/// memory.
-int throughput(const config::Config&, const train::Settings&, const Process&, bool evaluation);
+/// memory. With a roofline, tables of the ops come before it (print_profile).
+int throughput(const config::Config&, const train::Settings&, const Process&, bool evaluation,
+               const Roofline*);
 
 /// What samples look like: as the dataset says where it can be had without files, else images of IMG_SIZE.
 data::Spec sample_spec(const config::Config&, const train::Settings&);

@@ -15,15 +15,27 @@ struct AttentionArgs {
   double scale = 0;  ///< 0: 1 / sqrt(D)
 };
 
+/// Of `products` matrix products [L, D] x [D, L] for each sample and head of qkv.
+inline double attention_flops(const Tensor& qkv, double products) {
+  return products * 2 / 3 * static_cast<double>(qkv.numel()) * static_cast<double>(qkv.size(1));
+}
+
 struct Attention {
   static constexpr std::string_view name = "attention";
   using Fn = void(const Tensor& qkv, const Tensor& bias, const Tensor& mask, double scale, Tensor& y,
                   Tensor& lse);
+  static double flops(const Tensor& qkv, const Tensor&, const Tensor&, double, const Tensor&, const Tensor&) {
+    return attention_flops(qkv, 2);
+  }
 };
 struct AttentionBackward {
   static constexpr std::string_view name = "attention_backward";
   using Fn = void(const Tensor& dy, const Tensor& qkv, const Tensor& bias, const Tensor& mask, double scale,
                   const Tensor& y, const Tensor& lse, Tensor& dqkv, Tensor& dbias);
+  static double flops(const Tensor&, const Tensor& qkv, const Tensor&, const Tensor&, double, const Tensor&,
+                      const Tensor&, const Tensor&, const Tensor&) {
+    return attention_flops(qkv, 5);
+  }
 };
 
 struct Attended {

@@ -22,17 +22,33 @@ struct Conv2dArgs {
   bool operator==(const Conv2dArgs&) const = default;
 };
 
+/// Of the sums as they are defined, by each of the three ops: an addition and a product per element of y and
+/// of one filter.
+inline double conv2d_flops(const Tensor& y, const Tensor& w) {
+  return 2.0 * static_cast<double>(y.numel()) * static_cast<double>(w.numel()) /
+         static_cast<double>(w.size(0));
+}
+
 struct Conv2d {
   static constexpr std::string_view name = "conv2d";
   using Fn = void(const Tensor& x, const Tensor& w, const Tensor& bias, const Conv2dArgs&, Tensor& y);
+  static double flops(const Tensor&, const Tensor& w, const Tensor&, const Conv2dArgs&, const Tensor& y) {
+    return conv2d_flops(y, w);
+  }
 };
 struct Conv2dBackwardData {
   static constexpr std::string_view name = "conv2d_backward_data";
   using Fn = void(const Tensor& dy, const Tensor& w, const Conv2dArgs&, Tensor& dx);
+  static double flops(const Tensor& dy, const Tensor& w, const Conv2dArgs&, const Tensor&) {
+    return conv2d_flops(dy, w);
+  }
 };
 struct Conv2dBackwardWeight {
   static constexpr std::string_view name = "conv2d_backward_weight";
   using Fn = void(const Tensor& dy, const Tensor& x, const Conv2dArgs&, Tensor& dw, Tensor& dbias);
+  static double flops(const Tensor& dy, const Tensor&, const Conv2dArgs&, const Tensor& dw, const Tensor&) {
+    return conv2d_flops(dy, dw);
+  }
 };
 
 /// The shape of y. Throws if x, w and args do not fit together.

@@ -7,17 +7,28 @@
 
 namespace trainer::ops {
 
+inline double linear_flops(const Tensor& x, const Tensor& w) {
+  return 2.0 * static_cast<double>(x.numel()) * static_cast<double>(w.size(0));
+}
+
 struct Linear {
   static constexpr std::string_view name = "linear";
   using Fn = void(const Tensor& x, const Tensor& w, const Tensor& bias, Tensor& y);
+  static double flops(const Tensor& x, const Tensor& w, const Tensor&, const Tensor&) {
+    return linear_flops(x, w);
+  }
 };
 struct LinearBackwardData {
   static constexpr std::string_view name = "linear_backward_data";
   using Fn = void(const Tensor& dy, const Tensor& w, Tensor& dx);
+  static double flops(const Tensor&, const Tensor& w, const Tensor& dx) { return linear_flops(dx, w); }
 };
 struct LinearBackwardWeight {
   static constexpr std::string_view name = "linear_backward_weight";
   using Fn = void(const Tensor& dy, const Tensor& x, Tensor& dw, Tensor& dbias);
+  static double flops(const Tensor&, const Tensor& x, const Tensor& dw, const Tensor&) {
+    return linear_flops(x, dw);
+  }
 };
 
 Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias = {});

@@ -10,8 +10,11 @@
 
 #include <array>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 
 #include "lib/tensor/device.h"
+#include "lib/tensor/profile.h"
 #include "lib/tensor/tensor.h"
 
 namespace trainer {
@@ -19,6 +22,17 @@ namespace trainer {
 namespace detail {
 [[noreturn]] void throw_no_kernel(std::string_view op, Device);
 [[noreturn]] void throw_second_kernel(std::string_view op, Device::Kind);
+
+template <class A>
+const Tensor* tensor_in(const A& argument) {
+  if constexpr (std::is_same_v<A, Tensor>) return &argument;
+  return nullptr;
+}
+template <class Op, class... A>
+double flops_of(const A&... arguments) {
+  if constexpr (requires { Op::flops(arguments...); }) return Op::flops(arguments...);
+  return 0;
+}
 }  // namespace detail
 
 template <class Op>
@@ -33,16 +47,32 @@ class Kernels {
     slot = fn;
     return true;
   }
-  /// The kernel of a device. Throws naming op and device if there is none: nothing falls back silently.
-  static Fn& on(Device device) {
+  /// The kernel of a device, to be called. Throws naming op and device if there is none: nothing falls back
+  /// silently.
+  static auto on(Device device) {
     Fn* fn = slots_[static_cast<size_t>(device.kind)];
     if (fn == nullptr) [[unlikely]]
       detail::throw_no_kernel(Op::name, device);
-    return *fn;
+    return Call{fn, device};
   }
   static bool has(Device::Kind kind) { return slots_[static_cast<size_t>(kind)] != nullptr; }
 
  private:
+  struct Call {
+    Fn* fn;
+    Device device;
+    template <class... A>
+    void operator()(A&&... arguments) const {
+      if (Profile* profile = Profile::active()) [[unlikely]] {
+        const Tensor* const tensors[] = {detail::tensor_in(arguments)...};
+        const Profile::Timing timing(*profile, Op::name, device, tensors, detail::flops_of<Op>(arguments...));
+        fn(std::forward<A>(arguments)...);
+      } else {
+        fn(std::forward<A>(arguments)...);
+      }
+    }
+  };
+
   static inline std::array<Fn*, Device::kinds> slots_{};
 };
 

@@ -158,6 +158,17 @@ TEST_CASE("predict: logits of f32 and u8 images, and features") {
   CHECK_FALSE(fs::exists(folder / "c"));
 }
 
+TEST_CASE("flag --profile says what each op takes, and training goes on") {
+  const TempFolder folder;
+  const Outcome result =
+      succeed({"--cfg", mlp, "--profile", "--output", folder.path().string(), "--opts", "TRAIN.EPOCHS", "1"});
+  CHECK_THAT(result.out, ContainsSubstring("10 steps of "));
+  for (const char* op : {"linear_backward_weight ", "adamw_step ", "softmax_cross_entropy ", "(outside ops"})
+    CHECK_THAT(result.out, ContainsSubstring(op));
+  CHECK_THAT(result.out, ContainsSubstring("linear f32 64x64 256x64 64x256 "));
+  CHECK_THAT(result.err, ContainsSubstring("run directory"));
+}
+
 TEST_CASE("flag --throughput ends with one line of JSON", "[timing]") {
   for (const Words& mode : {Words{"--throughput"}, Words{"--throughput", "eval"}}) {
     Words words{"--cfg", mlp, "--opts", "THREADS", "1", "MODEL.MLP.HIDDEN", "[8]"};

@@ -1,6 +1,8 @@
 #include "lib/train/trainer.h"
 
+#include "lib/ops/elementwise.h"
 #include "lib/train/evaluate.h"
+#include "lib/train/hooks/profile.h"
 #include "tests/catch.h"
 #include "tests/train/rig.h"
 
@@ -210,4 +212,33 @@ TEST_CASE("evaluations reach every hook, with their step") {
   CHECK(std::ranges::count(lines, "a: evaluation at 2") == 1);
   REQUIRE(rig.trainer->last_evaluation());
   CHECK(rig.trainer->last_evaluation()->score == -rig.trainer->last_evaluation()->loss);
+}
+
+TEST_CASE("a profile is of steps after the warm-up, and not of what comes between them") {
+  /// Ops of its own where evaluation would have them.
+  class Busy final : public Hook {
+    void on_epoch_end(Trainer&) override { ops::cast(Tensor::zeros({3}), DType::f16); }
+  };
+  const auto profile = [](int64_t steps) {
+    Rig rig({.epochs = 3}, std::make_shared<Line>(16), 4);  // twelve steps
+    int64_t counted = 0, updates = 0;
+    bool others = false;
+    rig.trainer->add(std::make_unique<ProfileHook>(steps, [&](const ProfileHook::Result& r) {
+      CHECK(counted == 0);
+      CHECK(r.seconds > 0);
+      counted = r.steps;
+      for (const Profile::Entry& e : r.profile.entries()) {
+        if (e.op == "sgd_step") updates += e.calls;
+        others |= e.op == "cast";
+      }
+    }));
+    rig.trainer->add(std::make_unique<Busy>());
+    rig.trainer->run();
+    CHECK(updates == counted);
+    CHECK_FALSE(others);
+    return counted;
+  };
+  CHECK(profile(4) == 4);
+  CHECK(profile(0) == 10);
+  CHECK(profile(100) == 10);
 }
