@@ -117,7 +117,7 @@ struct Extent {
   int64_t counted;  ///< positions that count in a divisor which includes padding
   int64_t size() const { return end - begin; }
 };
-Extent window(int64_t out, int64_t in_size, int64_t kernel, int64_t stride, int64_t padding) {
+Extent extent(int64_t out, int64_t in_size, int64_t kernel, int64_t stride, int64_t padding) {
   const int64_t start = out * stride - padding;
   const int64_t begin = std::max<int64_t>(start, 0), end = std::min(start + kernel, in_size);
   return {begin, end, begin - start, std::min(start + kernel, in_size + padding) - start};
@@ -167,44 +167,59 @@ void over_rows(const Shape& s, int64_t work, const Row& row) {
                });
 }
 
+/// Calls window(h, w, in, out) for each output pixel: its window's extents, and where the first pixel of the
+/// window and the output lie.
+template <class Window>
+void over_windows(const Shape& x, const Pool2dArgs& a, const Shape& y, const Window& window) {
+  over_rows(y, a.kernel.h * a.kernel.w, [&](int64_t n, int64_t oh) {
+    const Extent h = extent(oh, x[1], a.kernel.h, a.stride.h, a.padding.h);
+    for (int64_t ow = 0; ow < y[2]; ++ow) {
+      const Extent w = extent(ow, x[2], a.kernel.w, a.stride.w, a.padding.w);
+      window(h, w, ((n * x[1] + h.begin) * x[2] + w.begin) * x[3], ((n * y[1] + oh) * y[2] + ow) * x[3]);
+    }
+  });
+}
+
+/// Sums for each input pixel (h, w) what the windows over it send: add(oh, ow, h, w, out, sum) for each of
+/// them, whose output lies at `out`.
+template <class Add>
+void gather(const Elements& pdx, const Shape& dx, const Pool2dArgs& a, const Shape& dy, const Add& add) {
+  over_rows(dx, 1, [&](int64_t n, int64_t h) {
+    const Reach oh = windows_over(h, dy[1], a.kernel.h, a.stride.h, a.padding.h);
+    PixelSum sum(pdx, dx[3]);
+    for (int64_t w = 0; w < dx[2]; ++w) {
+      const Reach ow = windows_over(w, dy[2], a.kernel.w, a.stride.w, a.padding.w);
+      float* pixel = sum.begin((n * dx[1] + h) * dx[2] + w);
+      for (int64_t i = oh.begin; i < oh.end; ++i) {
+        for (int64_t j = ow.begin; j < ow.end; ++j)
+          add(i, j, h, w, ((n * dy[1] + i) * dy[2] + j) * dx[3], pixel);
+      }
+      sum.end();
+    }
+  });
+}
+
 void max_pool2d(const Tensor& x, const Pool2dArgs& a, Tensor& y, Tensor& argmax) {
   const Elements px(ops::MaxPool2d::name, x), py(ops::MaxPool2d::name, y);
   auto* positions = argmax.data<uint8_t>();
-  const int64_t height = x.size(1), width = x.size(2), channels = x.size(3);
-  over_rows(y.shape(), a.kernel.h * a.kernel.w, [&](int64_t n, int64_t oh) {
-    const Extent h = window(oh, height, a.kernel.h, a.stride.h, a.padding.h);
-    for (int64_t ow = 0; ow < y.size(2); ++ow) {
-      const Extent w = window(ow, width, a.kernel.w, a.stride.w, a.padding.w);
-      const int64_t out = ((n * y.size(1) + oh) * y.size(2) + ow) * channels;
-      HWY_DYNAMIC_DISPATCH(max_window)
-      (px.from(((n * height + h.begin) * width + w.begin) * channels), h.size(), w.size(), width * channels,
-       channels, static_cast<int32_t>(h.skipped * a.kernel.w + w.skipped), static_cast<int32_t>(a.kernel.w),
-       py.from(out), positions + out);
-    }
+  const int64_t width = x.size(2), channels = x.size(3);
+  over_windows(x.shape(), a, y.shape(), [&](const Extent& h, const Extent& w, int64_t in, int64_t out) {
+    const auto first = static_cast<int32_t>(h.skipped * a.kernel.w + w.skipped);
+    HWY_DYNAMIC_DISPATCH(max_window)
+    (px.from(in), h.size(), w.size(), width * channels, channels, first, static_cast<int32_t>(a.kernel.w),
+     py.from(out), positions + out);
   });
 }
 
 void max_pool2d_backward(const Tensor& dy, const Tensor& argmax, const Pool2dArgs& a, Tensor& dx) {
   const Elements g(ops::MaxPool2dBackward::name, dy), pdx(ops::MaxPool2dBackward::name, dx);
   const auto* positions = argmax.data<uint8_t>();
-  const int64_t rows = dy.size(1), columns = dy.size(2), channels = dx.size(3);
-  over_rows(dx.shape(), 1, [&](int64_t n, int64_t h) {
-    const Reach oh = windows_over(h, rows, a.kernel.h, a.stride.h, a.padding.h);
-    PixelSum sum(pdx, channels);
-    for (int64_t w = 0; w < dx.size(2); ++w) {
-      const Reach ow = windows_over(w, columns, a.kernel.w, a.stride.w, a.padding.w);
-      float* pixel = sum.begin((n * dx.size(1) + h) * dx.size(2) + w);
-      for (int64_t i = oh.begin; i < oh.end; ++i) {
-        for (int64_t j = ow.begin; j < ow.end; ++j) {
-          const int64_t from = ((n * rows + i) * columns + j) * channels;
-          const int64_t kh = h + a.padding.h - i * a.stride.h, kw = w + a.padding.w - j * a.stride.w;
-          HWY_DYNAMIC_DISPATCH(scatter_max)
-          (g.from(from), positions + from, static_cast<int32_t>(kh * a.kernel.w + kw), channels, pixel);
-        }
-      }
-      sum.end();
-    }
-  });
+  gather(pdx, dx.shape(), a, dy.shape(),
+         [&](int64_t oh, int64_t ow, int64_t h, int64_t w, int64_t out, float* sum) {
+           const int64_t kh = h + a.padding.h - oh * a.stride.h, kw = w + a.padding.w - ow * a.stride.w;
+           HWY_DYNAMIC_DISPATCH(scatter_max)
+           (g.from(out), positions + out, static_cast<int32_t>(kh * a.kernel.w + kw), dx.size(3), sum);
+         });
 }
 
 /// 1 / the divisor of a window.
@@ -215,69 +230,53 @@ float average_factor(const Pool2dArgs& a, const Extent& h, const Extent& w) {
 
 void avg_pool2d(const Tensor& x, const Pool2dArgs& a, Tensor& y) {
   const Elements px(ops::AvgPool2d::name, x), py(ops::AvgPool2d::name, y);
-  const int64_t height = x.size(1), width = x.size(2), channels = x.size(3);
-  over_rows(y.shape(), a.kernel.h * a.kernel.w, [&](int64_t n, int64_t oh) {
-    const Extent h = window(oh, height, a.kernel.h, a.stride.h, a.padding.h);
-    for (int64_t ow = 0; ow < y.size(2); ++ow) {
-      const Extent w = window(ow, width, a.kernel.w, a.stride.w, a.padding.w);
-      HWY_DYNAMIC_DISPATCH(average_window)
-      (px.from(((n * height + h.begin) * width + w.begin) * channels), h.size(), w.size(), width * channels,
-       channels, average_factor(a, h, w), py.from(((n * y.size(1) + oh) * y.size(2) + ow) * channels));
-    }
+  const int64_t width = x.size(2), channels = x.size(3);
+  over_windows(x.shape(), a, y.shape(), [&](const Extent& h, const Extent& w, int64_t in, int64_t out) {
+    HWY_DYNAMIC_DISPATCH(average_window)
+    (px.from(in), h.size(), w.size(), width * channels, channels, average_factor(a, h, w), py.from(out));
   });
 }
 
 void avg_pool2d_backward(const Tensor& dy, const Pool2dArgs& a, Tensor& dx) {
   const Elements g(ops::AvgPool2dBackward::name, dy), pdx(ops::AvgPool2dBackward::name, dx);
-  const int64_t rows = dy.size(1), columns = dy.size(2), channels = dx.size(3);
-  over_rows(dx.shape(), 1, [&](int64_t n, int64_t h) {
-    const Reach oh = windows_over(h, rows, a.kernel.h, a.stride.h, a.padding.h);
-    PixelSum sum(pdx, channels);
-    for (int64_t w = 0; w < dx.size(2); ++w) {
-      const Reach ow = windows_over(w, columns, a.kernel.w, a.stride.w, a.padding.w);
-      float* pixel = sum.begin((n * dx.size(1) + h) * dx.size(2) + w);
-      for (int64_t i = oh.begin; i < oh.end; ++i) {
-        const Extent wh = window(i, dx.size(1), a.kernel.h, a.stride.h, a.padding.h);
-        for (int64_t j = ow.begin; j < ow.end; ++j) {
-          const Extent ww = window(j, dx.size(2), a.kernel.w, a.stride.w, a.padding.w);
-          HWY_DYNAMIC_DISPATCH(add_scaled)
-          (g.from(((n * rows + i) * columns + j) * channels), average_factor(a, wh, ww), channels, pixel);
-        }
-      }
-      sum.end();
-    }
-  });
+  gather(pdx, dx.shape(), a, dy.shape(),
+         [&](int64_t oh, int64_t ow, int64_t, int64_t, int64_t out, float* sum) {
+           const Extent h = extent(oh, dx.size(1), a.kernel.h, a.stride.h, a.padding.h);
+           const Extent w = extent(ow, dx.size(2), a.kernel.w, a.stride.w, a.padding.w);
+           HWY_DYNAMIC_DISPATCH(add_scaled)(g.from(out), average_factor(a, h, w), dx.size(3), sum);
+         });
+}
+
+/// Calls image(n) in parallel for images of `elements` elements.
+template <class Image>
+void over_images(int64_t images, int64_t elements, const Image& image) {
+  parallel_for(images, chunks_of(elementwise_grain, std::max<int64_t>(elements, 1)),
+               [&](int64_t begin, int64_t end) {
+                 for (int64_t n = begin; n < end; ++n) image(n);
+               });
 }
 
 void global_avg_pool(const Tensor& x, Tensor& y) {
   const Elements px(ops::GlobalAvgPool::name, x), py(ops::GlobalAvgPool::name, y);
   const int64_t channels = y.size(1), positions = x.shape().drop_front().rows();
   const auto factor = static_cast<float>(1.0 / static_cast<double>(positions));
-  parallel_for(y.size(0), chunks_of(elementwise_grain, std::max<int64_t>(positions * channels, 1)),
-               [&](int64_t begin, int64_t end) {
-                 for (int64_t n = begin; n < end; ++n) {
-                   HWY_DYNAMIC_DISPATCH(average_window)
-                   (px.from(n * positions * channels), 1, positions, channels * positions, channels, factor,
-                    py.from(n * channels));
-                 }
-               });
+  over_images(y.size(0), positions * channels, [&](int64_t n) {
+    HWY_DYNAMIC_DISPATCH(average_window)
+    (px.from(n * positions * channels), 1, positions, channels * positions, channels, factor,
+     py.from(n * channels));
+  });
 }
 
 void global_avg_pool_backward(const Tensor& dy, Tensor& dx) {
   const Elements g(ops::GlobalAvgPoolBackward::name, dy), pdx(ops::GlobalAvgPoolBackward::name, dx);
   const int64_t channels = dy.size(1), positions = dx.shape().drop_front().rows();
   const auto factor = static_cast<float>(1.0 / static_cast<double>(positions));
-  parallel_for(dy.size(0), chunks_of(elementwise_grain, std::max<int64_t>(positions * channels, 1)),
-               [&](int64_t begin, int64_t end) {
-                 for (int64_t n = begin; n < end; ++n) {
-                   const Elements first = pdx.from(n * positions * channels);
-                   HWY_DYNAMIC_DISPATCH(average_window)
-                   (g.from(n * channels), 1, 1, channels, channels, factor, first);
-                   const size_t bytes = static_cast<size_t>(channels) * size_of(first.dtype);
-                   for (int64_t i = 1; i < positions; ++i)
-                     std::memcpy(first.from(i * channels).data, first.data, bytes);
-                 }
-               });
+  over_images(dy.size(0), positions * channels, [&](int64_t n) {
+    const Elements first = pdx.from(n * positions * channels);
+    HWY_DYNAMIC_DISPATCH(average_window)(g.from(n * channels), 1, 1, channels, channels, factor, first);
+    const size_t bytes = static_cast<size_t>(channels) * size_of(first.dtype);
+    for (int64_t i = 1; i < positions; ++i) std::memcpy(first.from(i * channels).data, first.data, bytes);
+  });
 }
 
 [[maybe_unused]] const bool added[] = {
