@@ -136,6 +136,33 @@ TEST_CASE("batch norm statistics do not cancel", "[backend_cpu]") {
   }
 }
 
+TEST_CASE("batch norm of a map that no cache holds is that of its parts", "[backend_cpu]") {
+  const int64_t rows = 70000, half = rows / 2;  // 18 MB of f32: stored past the caches
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    const int64_t columns = dtype == DType::f32 ? 64 : 128;
+    const Tensor x = normal({rows, columns}, 1).to(dtype), residual = normal({rows, columns}, 2).to(dtype);
+    const Tensor gamma = normal({columns}, 3), beta = normal({columns}, 4);
+    const ops::Moments moments{normal({columns}, 5), Tensor::full({columns}, 1.5)};
+    const ops::BatchNormArgs args{.activation = ops::Activation::relu};
+    struct Results {
+      Tensor y, dx, dresidual;
+    };
+    const auto compute = [&](int64_t begin, int64_t end) {
+      const Tensor part = x.slice(begin, end);
+      const Tensor y = ops::batch_norm_apply(part, moments, gamma, beta, residual.slice(begin, end), args);
+      Results r{y, Tensor::empty(part.shape(), dtype), Tensor::empty(part.shape(), dtype)};
+      ops::batch_norm_backward_apply(residual.slice(begin, end), part, y, moments, gamma, beta, gamma, 10,
+                                     args, r.dx, r.dresidual);
+      return r;
+    };
+    const Results whole = compute(0, rows), upper = compute(0, half), lower = compute(half, rows);
+    for (const auto result : {&Results::y, &Results::dx, &Results::dresidual}) {
+      CHECK(same_bits((whole.*result).slice(0, half), upper.*result));
+      CHECK(same_bits((whole.*result).slice(half, rows), lower.*result));
+    }
+  }
+}
+
 TEST_CASE("kernels may run on several threads at once", "[backend_cpu]") {
   const Tensor x = normal({8, 12, 12, 16}, 1);
   const Tensors expected = convolve(x);

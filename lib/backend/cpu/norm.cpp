@@ -91,9 +91,10 @@ void apply(const Tensor& x, const Tensor& mean, const Tensor& var, const Tensor&
     spread(m, c, pbeta[c], parameters[2]);
   }
   const NormalizeParameters p{parameters[0], parameters[1], parameters[2]};
+  const bool past = may_go_past_caches(py, m.rows, m.columns);
   parallel_for(m.rows, m.grain(), [&](int64_t begin, int64_t end) {
     const int64_t first = begin * m.columns;
-    normalize(px.from(first), presidual.from(first), args.activation, p, end - begin, m.columns,
+    normalize(px.from(first), presidual.from(first), args.activation, p, end - begin, m.columns, past,
               py.from(first));
   });
 }
@@ -138,9 +139,11 @@ void backward_apply(const Tensor& dy, const Tensor& x, const Tensor& y, const Te
     spread(m, c, constant ? 0 : -scale * sums[c] / count, parameters[3]);
   }
   const NormalizeBackwardParameters p{parameters[0], parameters[1], parameters[2], parameters[3]};
+  const bool past = (!pdx || may_go_past_caches(pdx, m.rows, m.columns)) &&
+                    (!pdresidual || may_go_past_caches(pdresidual, m.rows, m.columns));
   parallel_for(m.rows, m.grain(), [&](int64_t begin, int64_t end) {
     const int64_t i = begin * m.columns;
-    normalize_backward(g.from(i), px.from(i), py.from(i), args.activation, p, end - begin, m.columns,
+    normalize_backward(g.from(i), px.from(i), py.from(i), args.activation, p, end - begin, m.columns, past,
                        pdx.from(i), pdresidual.from(i));
   });
 }

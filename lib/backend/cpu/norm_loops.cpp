@@ -1,5 +1,7 @@
 #include "lib/backend/cpu/norm_loops.h"
 
+#include <hwy/cache_control.h>
+
 #include <algorithm>
 
 #undef HWY_TARGET_INCLUDE
@@ -100,7 +102,7 @@ void gradient_sums(const Elements& dy, const Elements& x, const Elements& y, ops
   });
 }
 
-template <bool kResidual, ops::Activation kActivation, class T>
+template <bool kResidual, bool kPast, ops::Activation kActivation, class T>
 void normalize_of(const T* x, const T* residual, const NormalizeParameters& p, int64_t rows, int64_t columns,
                   T* y) {
   for (int64_t r = 0; r < rows; ++r, x += columns, y += columns) {
@@ -108,50 +110,67 @@ void normalize_of(const T* x, const T* residual, const NormalizeParameters& p, i
       const auto centered = hn::Sub(load(d, x + c), hn::LoadU(d, p.mean + c));
       auto v = hn::MulAdd(centered, hn::LoadU(d, p.scale + c), hn::LoadU(d, p.shift + c));
       if constexpr (kResidual) v = hn::Add(v, load(d, residual + c));
-      store(activate<kActivation>(d, v), d, y + c);
+      store_to<kPast>(activate<kActivation>(d, v), d, y + c);
     });
     if constexpr (kResidual) residual += columns;
   }
 }
 
 void normalize(const Elements& x, const Elements& residual, ops::Activation activation,
-               const NormalizeParameters& p, int64_t rows, int64_t columns, const Elements& y) {
-  with_element(x.dtype, [&]<class T>(T) {
-    ops::visit(activation, [&](auto a) {
-      const auto f = residual ? normalize_of<true, a(), T> : normalize_of<false, a(), T>;
-      f(x.as<T>(), residual.as<T>(), p, rows, columns, y.as<T>());
+               const NormalizeParameters& p, int64_t rows, int64_t columns, bool past_caches,
+               const Elements& y) {
+  const auto go = [&](auto past) {
+    with_element(x.dtype, [&]<class T>(T) {
+      ops::visit(activation, [&](auto a) {
+        const auto f = residual ? normalize_of<true, past(), a(), T> : normalize_of<false, past(), a(), T>;
+        f(x.as<T>(), residual.as<T>(), p, rows, columns, y.as<T>());
+      });
     });
-  });
+  };
+  if (past_caches) {
+    go(std::true_type());
+    hwy::FlushStream();
+  } else {
+    go(std::false_type());
+  }
 }
 
-template <ops::Activation kActivation, bool kInput, bool kResidual, class T>
+template <ops::Activation kActivation, bool kInput, bool kResidual, bool kPast, class T>
 void normalize_backward_of(const T* dy, const T* x, const T* y, const NormalizeBackwardParameters& p,
                            int64_t rows, int64_t columns, T* dx, T* dresidual) {
   for (int64_t r = 0; r < rows; ++r) {
     for_vectors(0, columns, [&](auto d, int64_t c) HWY_ATTR {
       const int64_t i = r * columns + c;
       const auto g = activation_gradient<kActivation>(d, dy, y, i);
-      if constexpr (kResidual) store(g, d, dresidual + i);
+      if constexpr (kResidual) store_to<kPast>(g, d, dresidual + i);
       if constexpr (kInput) {
         const auto centered = hn::Sub(load(d, x + i), hn::LoadU(d, p.mean + c));
         const auto constant = hn::MulAdd(centered, hn::LoadU(d, p.slope + c), hn::LoadU(d, p.offset + c));
-        store(hn::MulAdd(g, hn::LoadU(d, p.scale + c), constant), d, dx + i);
+        store_to<kPast>(hn::MulAdd(g, hn::LoadU(d, p.scale + c), constant), d, dx + i);
       }
     });
   }
 }
 
 void normalize_backward(const Elements& dy, const Elements& x, const Elements& y, ops::Activation activation,
-                        const NormalizeBackwardParameters& p, int64_t rows, int64_t columns,
+                        const NormalizeBackwardParameters& p, int64_t rows, int64_t columns, bool past_caches,
                         const Elements& dx, const Elements& dresidual) {
-  with_element(x.dtype, [&]<class T>(T) {
-    ops::visit(activation, [&](auto a) {
-      const auto f = !dx         ? normalize_backward_of<a(), false, true, T>
-                     : dresidual ? normalize_backward_of<a(), true, true, T>
-                                 : normalize_backward_of<a(), true, false, T>;
-      f(dy.as<T>(), x.as<T>(), y.as<T>(), p, rows, columns, dx.as<T>(), dresidual.as<T>());
+  const auto go = [&](auto past) {
+    with_element(x.dtype, [&]<class T>(T) {
+      ops::visit(activation, [&](auto a) {
+        const auto f = !dx         ? normalize_backward_of<a(), false, true, past(), T>
+                       : dresidual ? normalize_backward_of<a(), true, true, past(), T>
+                                   : normalize_backward_of<a(), true, false, past(), T>;
+        f(dy.as<T>(), x.as<T>(), y.as<T>(), p, rows, columns, dx.as<T>(), dresidual.as<T>());
+      });
     });
-  });
+  };
+  if (past_caches) {
+    go(std::true_type());
+    hwy::FlushStream();
+  } else {
+    go(std::false_type());
+  }
 }
 
 }  // namespace
@@ -179,13 +198,22 @@ void gradient_sums(const Elements& dy, const Elements& x, const Elements& y, ops
   HWY_DYNAMIC_DISPATCH(gradient_sums)(dy, x, y, activation, mean, rows, columns, sums, products);
 }
 void normalize(const Elements& x, const Elements& residual, ops::Activation activation,
-               const NormalizeParameters& p, int64_t rows, int64_t columns, const Elements& y) {
-  HWY_DYNAMIC_DISPATCH(normalize)(x, residual, activation, p, rows, columns, y);
+               const NormalizeParameters& p, int64_t rows, int64_t columns, bool past_caches,
+               const Elements& y) {
+  HWY_DYNAMIC_DISPATCH(normalize)(x, residual, activation, p, rows, columns, past_caches, y);
 }
 void normalize_backward(const Elements& dy, const Elements& x, const Elements& y, ops::Activation activation,
-                        const NormalizeBackwardParameters& p, int64_t rows, int64_t columns,
+                        const NormalizeBackwardParameters& p, int64_t rows, int64_t columns, bool past_caches,
                         const Elements& dx, const Elements& dresidual) {
-  HWY_DYNAMIC_DISPATCH(normalize_backward)(dy, x, y, activation, p, rows, columns, dx, dresidual);
+  HWY_DYNAMIC_DISPATCH(normalize_backward)
+  (dy, x, y, activation, p, rows, columns, past_caches, dx, dresidual);
+}
+
+bool may_go_past_caches(const Elements& matrix, int64_t rows, int64_t columns) {
+  static constexpr int64_t least_bytes = 16 << 20, alignment = 64;
+  const auto row_bytes = columns * static_cast<int64_t>(size_of(matrix.dtype));
+  return rows * row_bytes >= least_bytes && row_bytes % alignment == 0 &&
+         reinterpret_cast<uintptr_t>(matrix.data) % alignment == 0;
 }
 
 }  // namespace trainer::cpu

@@ -25,16 +25,21 @@ void gradient_sums(const Elements& dy, const Elements& x, const Elements& y, ops
 struct NormalizeParameters {
   const float *mean, *scale, *shift;
 };
-/// y = act((x - mean) scale + shift [+ residual]); residual may be null.
+/// y = act((x - mean) scale + shift [+ residual]); residual may be null. `past_caches`: results go to memory
+/// without being kept in a cache (may_go_past_caches).
 void normalize(const Elements& x, const Elements& residual, ops::Activation, const NormalizeParameters&,
-               int64_t rows, int64_t columns, const Elements& y);
+               int64_t rows, int64_t columns, bool past_caches, const Elements& y);
 
 struct NormalizeBackwardParameters {
   const float *mean, *scale, *slope, *offset;
 };
 /// With g as above: dx = scale g + slope (x - mean) + offset, dresidual = g; one of them may be null.
 void normalize_backward(const Elements& dy, const Elements& x, const Elements& y, ops::Activation,
-                        const NormalizeBackwardParameters&, int64_t rows, int64_t columns, const Elements& dx,
-                        const Elements& dresidual);
+                        const NormalizeBackwardParameters&, int64_t rows, int64_t columns, bool past_caches,
+                        const Elements& dx, const Elements& dresidual);
+
+/// A matrix of this size leaves the caches before it is read again, and its rows are aligned as stores past
+/// them need it. Those spare reading a line before it is overwritten.
+bool may_go_past_caches(const Elements& matrix, int64_t rows, int64_t columns);
 
 }  // namespace trainer::cpu

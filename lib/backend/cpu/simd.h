@@ -66,8 +66,9 @@ template <class D>
 HWY_INLINE void store(hn::Vec<D> v, D d, float* p) {
   hn::StoreU(v, d, p);
 }
+/// The bits of bf16 lanes.
 template <class D>
-HWY_INLINE void store(hn::Vec<D> v, D, bf16* p) {
+HWY_INLINE auto to_bf16(hn::Vec<D> v, D) {
   const hn::RebindToUnsigned<D> bits;
   const hn::RebindToSigned<D> whole;
   const hn::Rebind<uint16_t, D> half;
@@ -76,7 +77,30 @@ HWY_INLINE void store(hn::Vec<D> v, D, bf16* p) {
   const auto rounded = hn::ShiftRight<16>(hn::Add(u, hn::Add(odd, hn::Set(bits, 0x7FFF))));
   const auto quiet = hn::Or(hn::ShiftRight<16>(u), hn::Set(bits, 0x40));  // NaN stays NaN
   const auto result = hn::IfThenElse(hn::RebindMask(bits, hn::IsNaN(v)), quiet, rounded);
-  hn::StoreU(hn::DemoteTo(half, hn::BitCast(whole, result)), half, reinterpret_cast<uint16_t*>(p));
+  return hn::DemoteTo(half, hn::BitCast(whole, result));
+}
+template <class D>
+HWY_INLINE void store(hn::Vec<D> v, D d, bf16* p) {
+  hn::StoreU(to_bf16(v, d), hn::Rebind<uint16_t, D>(), reinterpret_cast<uint16_t*>(p));
+}
+
+/// As store(), past the caches if kPast: for what is read again only when they have long forgotten it. p has
+/// to be aligned to whole vectors then; hwy::FlushStream() goes before anybody else reads it.
+template <bool kPast, class D>
+HWY_INLINE void store_to(hn::Vec<D> v, D d, float* p) {
+  if constexpr (kPast) {
+    hn::Stream(v, d, p);
+  } else {
+    store(v, d, p);
+  }
+}
+template <bool kPast, class D>
+HWY_INLINE void store_to(hn::Vec<D> v, D d, bf16* p) {
+  if constexpr (kPast) {
+    hn::Stream(to_bf16(v, d), hn::Rebind<uint16_t, D>(), reinterpret_cast<uint16_t*>(p));
+  } else {
+    store(v, d, p);
+  }
 }
 
 /// Calls f with a value of the type that `t` stands for, f32 or bf16: what these loops are compiled for.
