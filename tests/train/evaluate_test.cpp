@@ -1,6 +1,7 @@
 // Evaluation on several ranks: threads of this process, a LocalHub between them.
 #include "lib/train/evaluate.h"
 
+#include <array>
 #include <thread>
 
 #include "lib/comm/local.h"
@@ -108,6 +109,36 @@ TEST_CASE("a metric of all samples together is the same for any number of ranks"
       }
     }
   }
+}
+
+TEST_CASE("a metric with wrong rows on one rank is an error on every rank") {
+  class Short final : public metrics::Metric {
+   public:
+    void update(const Tensor& output, const Tensor&) override { rows_.add(output.span<float>().first(4)); }
+    double value() const override { return 0; }
+  };
+  constexpr int ranks = 2;
+  comm::LocalHub hub(ranks, 20);
+  std::array<std::string, ranks> errors;
+  const auto rank_main = [&](int rank) {
+    const auto comm = hub.join(rank);
+    Metrics metrics;
+    metrics.emplace_back("short", std::make_unique<Short>());
+    const auto loss = nn::losses().make("cross_entropy", config::Config::defaults().group("MODEL"));
+    Echo model;
+    nn::Context context;
+    data::Loader loader = make_loader(std::make_shared<Logits>(3), 2, false, rank, ranks);  // 1 and 2 samples
+    try {
+      evaluate(model, context, *loss, metrics, loader, *comm);
+    } catch (const Error& error) {
+      errors[static_cast<size_t>(rank)] = error.what();
+    }
+  };
+  std::thread other(rank_main, 1);
+  rank_main(0);
+  other.join();
+  for (const std::string& error : errors)
+    CHECK_THAT(error, ContainsSubstring("rank 1: metric short has added 1 rows for 2 samples"));
 }
 
 TEST_CASE("metrics are those of TEST.METRICS, and fit the data") {
