@@ -192,7 +192,8 @@ int64_t count_parameters(Module& root);
 /// Fills parameters by their Init (each from seed and path alone) and buffers with their initial value.
 void initialize(Module& root, uint64_t seed);
 
-/// Moves parameters and floating-point buffers to a device.
+/// Moves parameters and floating-point buffers to a device; before mixed precision is set up
+/// (lib/nn/precision.h) and before optim::Parameters takes the parameters over.
 void move_to(Module& root, Device);
 
 }  // namespace trainer::nn

@@ -141,8 +141,10 @@ TEST_CASE("what changed since a checkpoint is judged key by key") {
   CHECK(effect_of("MODEL.NAME") == Effect::refused);
   CHECK(effect_of("SEED") == Effect::refused);
 
-  const Origin before{
-      .config = {"SEED: 0", "TAG: 'a'", "TRAIN.EPOCHS: 3"}, .data = "9 samples", .global_batch = 4};
+  const Origin before{.config = {"SEED: 0", "TAG: 'a'", "TRAIN.EPOCHS: 3"},
+                      .data = "9 samples",
+                      .global_batch = 4,
+                      .precision = "f32"};
   Origin now = before;
   CHECK(compare(before, now).empty());
   now.config = {"NEW.KEY: 1", "SEED: 0", "TAG: 'b'", "TRAIN.EPOCHS: 5"};
@@ -153,7 +155,16 @@ TEST_CASE("what changed since a checkpoint is judged key by key") {
   CHECK(changes[2].key == "processes");
   check_changes(changes, "here");
 
-  now.config[1] = "SEED: 1";
+  now = before;
+  now.precision = "f16 (O1)";  // DEVICE auto has found a GPU: no key says so
+  const auto other = compare(before, now);
+  REQUIRE(other.size() == 1);
+  CHECK(other[0].key == "precision");
+  CHECK(other[0].before == "f32");
+  CHECK(other[0].after == "f16 (O1)");
+  CHECK(other[0].effect == Effect::course);
+
+  now.config[0] = "SEED: 1";
   now.global_batch = 8;
   try {
     check_changes(compare(before, now), "here");
