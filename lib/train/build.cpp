@@ -85,8 +85,11 @@ Settings::Settings(const config::Config& c)
       loader(config::bind<data::LoaderConfig>(c.group("DATA"))) {
   check(Exit::usage, !run.deterministic || run.threads == 1,
         "DETERMINISTIC True: independence of the number of threads is known but not implemented yet; with "
-        "the same "
-        "THREADS results have the same bits anyway");
+        "the same THREADS results have the same bits anyway");
+  check(Exit::usage, !amp.simmim_enable || amp.enable,
+        "ENABLE_AMP True contradicts AMP_ENABLE False: AMP_ENABLE alone switches mixed precision");
+  check(Exit::usage, run.plugins.empty(),
+        "PLUGINS: loading libraries of one's own is known but not implemented yet");
 }
 
 Device choose_device(const std::string& key, int local_rank) {

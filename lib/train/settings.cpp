@@ -54,7 +54,7 @@ void RunSettings::fields(config::Fields& f) {
     {.min = 0, .unit = "steps"});
   f("SAVE_KEEP", save_keep, "checkpoints that are kept, the newest ones; the best one is kept beside them",
     {.min = 1});
-  f("PLUGINS", plugins, "shared libraries with components of one's own, loaded at the start");
+  f("PLUGINS", plugins, "shared libraries with components of one's own; not built yet: only [] is accepted");
 }
 
 void ModelSettings::fields(config::Fields& f) {
@@ -98,6 +98,8 @@ void TrainSettings::fields(config::Fields& f) {
 
 void AmpSettings::fields(config::Fields& f) {
   f("AMP_ENABLE", enable, "mixed precision");
+  f("ENABLE_AMP", simmim_enable,
+    "SimMIM's name for AMP_ENABLE, which decides; True beside AMP_ENABLE False is refused");
   f.choice("AMP_OPT_LEVEL", level, {"", "O0", "O1", "O2", "O3"},
            "Apex' levels: O0 is f32, O1 multiplies in 16 bits, O2 rounds all weights but norms', O3 trains "
            "in 16 bits; "

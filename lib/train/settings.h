@@ -45,7 +45,7 @@ struct TrainSettings {
 
 /// Mixed precision (lib/nn/precision.h).
 struct AmpSettings {
-  bool enable = true;
+  bool enable = true, simmim_enable = false;
   std::string level = {}, dtype = "auto";
   void fields(config::Fields&);
 };
