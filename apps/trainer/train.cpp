@@ -115,7 +115,7 @@ int train(const config::Config& config, const Settings& settings, const Process&
 int evaluate(const config::Config& config, const Settings& settings, const Process& process) {
   comm::Comm& comm = *process.comm;
   const auto dataset = train::build_dataset(config, settings, data::Split::val);
-  check(Exit::data, dataset->size() > 0, "--eval: dataset {} has no validation data", settings.data.dataset);
+  check(Exit::data, dataset->size() > 0, "--eval: dataset {} has no validation data", settings.dataset.name);
   Settings s = settings;
   const std::string resumed = train::on_rank0(comm, [&] { return train::checkpoint_to_evaluate(s); });
   if (!resumed.empty()) s.model.pretrained = resumed;

@@ -18,8 +18,8 @@ std::string build_text() { return version_text().substr(0, version_text().find('
 
 data::Spec sample_spec(const config::Config& config, const train::Settings& s) {
   const bool has_files = !config.get<std::string>("DATA.DATA_PATH").empty();
-  const bool needs_files = data::datasets().reads(s.data.dataset, "DATA_PATH");
-  if (data::datasets().has(s.data.dataset) && (has_files || !needs_files)) {
+  const bool needs_files = data::datasets().reads(s.dataset.name, "DATA_PATH");
+  if (data::datasets().has(s.dataset.name) && (has_files || !needs_files)) {
     // Without the number of classes: labels do not matter here.
     return data::make_dataset(config.root(), {.channels = s.model.in_chans.value_or(0)})->spec();
   }
@@ -71,7 +71,7 @@ void announce(const train::Settings& s, const train::Training& t, const Process&
             device.kind == Device::Kind::cpu
                 ? fmt::format(" ({} thread{})", cpu::threads(), cpu::threads() == 1 ? "" : "s")
                 : "");
-  log::info("{}: {} samples; effective batch {}, learning rate {:.4g}", s.data.dataset,
+  log::info("{}: {} samples; effective batch {}, learning rate {:.4g}", s.dataset.name,
             with_commas(t.loader->dataset().size()), plan.effective_batch,
             train::scaled_rates(s.train, plan.effective_batch).base);
   if (const nn::Precision& p = t.parameters->precision(); p.mixed()) {

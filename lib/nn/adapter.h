@@ -15,11 +15,11 @@ namespace trainer::nn {
 class Linear;
 class Model;
 
-/// What is added to one layer. It lies in the layer and its parts bear names below the layer's.
+/// What is added to one layer, which owns it. Its parameters have names below the layer's.
 class Adapter {
  public:
   virtual ~Adapter() = default;
-  /// The layer's output for its input x, where it would be y without the adapter.
+  /// The adapted layer's output [..., out] for the layer's input x [..., in] and its own output y.
   virtual Var adapt(const Var& x, const Var& y) = 0;
   /// A new tensor: the weight with which the plain layer computes, in evaluation mode, what this one does.
   virtual Tensor merged(const Tensor& weight) const = 0;

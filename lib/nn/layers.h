@@ -50,8 +50,8 @@ class Linear final : public Module {
   int64_t in() const { return weight().size(1); }
   int64_t out() const { return weight().size(0); }
   const Tensor& weight() const { return weight_.value(); }  ///< [out, in]
-  /// From now on the adapter has its say in forward(), is visited under this layer's path, and is merged into
-  /// the weight where that leaves the program. A layer takes one.
+  /// The adapter's update is part of forward(), its parameters are visited under this layer's path, and files
+  /// of weights hold the weight with it merged. A layer takes one.
   void equip(std::unique_ptr<Adapter>);
 
  private:

@@ -1,5 +1,7 @@
 // Optimizer: turns the gradients of a step into an update of the parameters. One file each: sgd.cpp,
-// adamw.cpp.
+// adamw.cpp, lamb.cpp.
+//
+//   const auto optimizer = optimizers().make("adamw", config.group("TRAIN.OPTIMIZER"), parameters);
 #pragma once
 
 #include <functional>

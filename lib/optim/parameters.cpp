@@ -137,15 +137,14 @@ Tensor Parameters::part(const Tensor& arena, const Span& span) {
   return Tensor::over(arena.storage(), offset, span.parameter->var.shape(), arena.dtype());
 }
 
-bool Parameters::has_gradient(size_t i) const { return trainable_[i].parameter->var.grad().defined(); }
-
 void Parameters::zero_grad() {
   by_any_rank_.clear();
   for (const Span& span : trainable_) span.parameter->var.zero_grad();
 }
 
 bool Parameters::receives(size_t i) const {
-  return by_any_rank_.empty() ? has_gradient(i) : static_cast<bool>(by_any_rank_[i]);
+  if (!by_any_rank_.empty()) return by_any_rank_[i] != 0;
+  return trainable_[i].parameter->var.grad().defined();
 }
 
 void Parameters::set_received(const std::vector<char>& by_any_rank) {

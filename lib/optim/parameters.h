@@ -95,8 +95,6 @@ class Parameters {
   /// The same with a segment for each parameter, for updates that need norms of single tensors. A norm by row
   /// (unit-wise) cuts these up: the first extent of every layout is the output's.
   const std::vector<ops::Segment>& tensors();
-  /// The parameter at this place of trainable() received a gradient in this process since zero_grad().
-  bool has_gradient(size_t index) const;
   /// Where gradients are summed over processes: which parameters received one in any of them, by place in
   /// trainable(). Holds until zero_grad(); segments() and without_gradient() go by it.
   void set_received(const std::vector<char>& by_any_rank);

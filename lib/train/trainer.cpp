@@ -180,8 +180,8 @@ void Trainer::check_convergence(const StepReport& report) {
   if (nonfinite_in_a_row_ >= config_.max_nonfinite) {
     fail(Exit::diverged,
          "training diverged: loss {} and gradient norm {} at step {}, not finite for {} steps in a row "
-         "(learning rate {:.3g}). "
-         "A lower TRAIN.BASE_LR, a longer TRAIN.WARMUP_EPOCHS or a smaller TRAIN.CLIP_GRAD may help",
+         "(learning rate {:.3g}). A lower TRAIN.BASE_LR, a longer TRAIN.WARMUP_EPOCHS or a smaller "
+         "TRAIN.CLIP_GRAD may help",
          text_of(report.loss), text_of(report.grad_norm), report.step, nonfinite_in_a_row_, report.lr);
   }
 }

@@ -67,7 +67,7 @@ class Trainer {
   bool leaves_early();
 
   /// The counters of the run and the state of all hooks, both directions: for checkpoints. Weights, buffers
-  /// and optimizer state are tensors and go their own way (lib/train/resume.h).
+  /// and optimizer state are tensors, which run_state() adds (lib/train/run_state.h).
   void state(checkpoint::Archive&);
 
   const Plan& plan() const { return plan_; }
@@ -100,8 +100,8 @@ class Trainer {
   std::vector<std::unique_ptr<Hook>> hooks_;
   int64_t step_ = 0, epoch_ = 0;
   int64_t position_ = 0;  // samples of the epoch's order that have been used
-  bool end_of_epoch_due_ =
-      false;  // the last step ended an epoch or the run, and the hooks have still to be told
+  /// The last step ended an epoch or the run, and the hooks have still to be told.
+  bool end_of_epoch_due_ = false;
   int64_t updates_ = 0, skipped_ = 0, nonfinite_in_a_row_ = 0;
   bool stopped_ = false;
   signals::Requests requests_;

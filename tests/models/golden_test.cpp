@@ -3,7 +3,6 @@
 #include <nlohmann/json.hpp>
 
 #include "lib/base/file.h"
-#include "lib/checkpoint/weights.h"
 #include "lib/io/safetensors.h"
 #include "lib/nn/loss.h"
 #include "lib/nn/model.h"
@@ -12,6 +11,7 @@
 #include "lib/optim/parameters.h"
 #include "tests/catch.h"
 #include "tests/support/golden.h"
+#include "tests/support/weights.h"
 
 using namespace trainer;
 using nlohmann::json;

@@ -99,10 +99,10 @@ TEST_CASE("multistep refuses decays out of order or during the warm-up") {
 }
 
 TEST_CASE("the learning rate follows the batch") {
-  CHECK(lr_scale(parse_lr_scaling("linear"), 1024, 512) == 2);
-  CHECK(lr_scale(parse_lr_scaling("sqrt"), 2048, 512) == 2);
-  CHECK(lr_scale(parse_lr_scaling("none"), 2048, 512) == 1);
-  CHECK_THROWS_WITH(parse_lr_scaling("quadratic"), ContainsSubstring("TRAIN.LR_SCALING 'quadratic'"));
+  CHECK(lr_scale("linear", 1024, 512) == 2);
+  CHECK(lr_scale("sqrt", 2048, 512) == 2);
+  CHECK(lr_scale("none", 2048, 512) == 1);
+  CHECK_THROWS_WITH(lr_scale("quadratic", 1, 1), ContainsSubstring("TRAIN.LR_SCALING 'quadratic'"));
 }
 
 }  // namespace

@@ -2,11 +2,10 @@
 #include "lib/train/evaluate.h"
 
 #include <array>
-#include <thread>
 
 #include "lib/comm/local.h"
 #include "lib/train/build.h"
-#include "tests/catch.h"
+#include "tests/error_of.h"
 #include "tests/train/rig.h"
 
 using namespace trainer;
@@ -67,7 +66,7 @@ std::vector<Result> evaluate_on(int ranks, int64_t samples, int64_t batch) {
   comm::LocalHub hub(ranks, 20);
   std::vector<Result> results(static_cast<size_t>(ranks));
   const config::Config config = config::Config::defaults();
-  const auto rank_main = [&](int rank) {
+  on_ranks(ranks, [&](int rank) {
     Result& result = results[static_cast<size_t>(rank)];
     const auto comm = ranks == 1 ? alone() : hub.join(rank);
     Metrics metrics;
@@ -81,11 +80,7 @@ std::vector<Result> evaluate_on(int ranks, int64_t samples, int64_t batch) {
     evaluate(model, context, *loss, metrics, loader, *comm);
     result.evaluation =
         *evaluate(model, context, *loss, metrics, loader, *comm);  // nothing is left of the first
-  };
-  std::vector<std::thread> threads;
-  for (int rank = 1; rank < ranks; ++rank) threads.emplace_back(rank_main, rank);
-  rank_main(0);
-  for (std::thread& t : threads) t.join();
+  });
   return results;
 }
 
@@ -120,7 +115,7 @@ TEST_CASE("a metric with wrong rows on one rank is an error on every rank") {
   constexpr int ranks = 2;
   comm::LocalHub hub(ranks, 20);
   std::array<std::string, ranks> errors;
-  const auto rank_main = [&](int rank) {
+  on_ranks(ranks, [&](int rank) {
     const auto comm = hub.join(rank);
     Metrics metrics;
     metrics.emplace_back("short", std::make_unique<Short>());
@@ -133,10 +128,7 @@ TEST_CASE("a metric with wrong rows on one rank is an error on every rank") {
     } catch (const Error& error) {
       errors[static_cast<size_t>(rank)] = error.what();
     }
-  };
-  std::thread other(rank_main, 1);
-  rank_main(0);
-  other.join();
+  });
   for (const std::string& error : errors)
     CHECK_THAT(error, ContainsSubstring("rank 1: metric short has added 1 rows for 2 samples"));
 }
@@ -154,11 +146,5 @@ TEST_CASE("metrics are those of TEST.METRICS, and fit the data") {
   CHECK(names(values) == std::vector<std::string>{"mse", "mae"});
   config.merge_opts(std::vector<std::string>{"TEST.METRICS", "['auroc', 'acc1']"});
   CHECK(names(classes) == std::vector<std::string>{"auroc", "acc1"});
-  try {
-    names(values);
-    FAIL("no error");
-  } catch (const Error& error) {
-    CHECK(error.code() == Exit::usage);
-    CHECK_THAT(error.what(), ContainsSubstring("TEST.METRICS: auroc is not for such data"));
-  }
+  CHECK_THAT(error_of([&] { names(values); }), ContainsSubstring("TEST.METRICS: auroc is not for such data"));
 }

@@ -19,9 +19,8 @@ struct LoraKeys {
     f("ALPHA", alpha, "LoRA: the update is scaled by ALPHA / RANK", {.min = 0, .min_open = true});
     f("DROPOUT", dropout, "LoRA: dropout on the input of the update", {.min = 0, .max = 0.999});
     f("TARGETS", targets,
-      "LoRA: the linear layers, by components of their path, as qkv or layers.0; []: all but the classifier, "
-      "which is "
-      "trained whole");
+      "LoRA: the linear layers, by components of their path, as qkv or layers.0; []: all but the "
+      "classifier, which is trained whole");
   }
 };
 
