@@ -93,7 +93,7 @@ Parameters::Parameters(nn::Module& model, const GroupRules& rules, std::optional
   }
   for (const Span& span : frozen_)
     span.parameter->var = Var(move_into(frozen_values_, frozen_rounded_, span));
-  follow_all();
+  update_all_copies();
   received_.resize(trainable_.size());
   segments_.reserve(trainable_.size());
   tensors_.reserve(trainable_.size());
@@ -115,12 +115,12 @@ void Parameters::round(Tensor& values, Tensor& rounded) {
   if (!precision_.keeps_masters()) ops::cast_into(rounded, values);
 }
 
-void Parameters::follow() {
+void Parameters::update_copies() {
   if (precision_.mixed()) round(values_, rounded_);
 }
 
-void Parameters::follow_all() {
-  follow();
+void Parameters::update_all_copies() {
+  update_copies();
   if (precision_.mixed()) round(frozen_values_, frozen_rounded_);
 }
 

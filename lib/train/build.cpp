@@ -150,7 +150,7 @@ std::unique_ptr<nn::Model> build_model(const config::Config& config, const Setti
 std::unique_ptr<nn::Model> build_trainable_model(const config::Config& config, const Settings& s,
                                                  const Shape& sample, Device device) {
   auto model = make_model(config, s, sample);
-  nn::equip(*model, config.group("MODEL"));
+  nn::apply_adapters(*model, config.group("MODEL"));
   freeze(*model, s.train.freeze);
   fill(*model, s, device, {.replace_classifier = true});
   return model;

@@ -30,8 +30,8 @@ std::string_view bytes_of(std::span<const T> values) {
 }
 
 /// Puts the rows of all ranks into the order of the samples. places: of this rank's samples in that order.
-void put_rows_together(metrics::Rows& rows, const std::string& name, const std::vector<std::string>& places,
-                       int64_t samples, comm::Comm& comm) {
+void gather_rows(metrics::Rows& rows, const std::string& name, const std::vector<std::string>& places,
+                 int64_t samples, comm::Comm& comm) {
   const std::vector<std::string> parts = comm.all_gather(bytes_of(rows.values()), "rows of " + name);
   size_t bytes = 0;
   for (const std::string& part : parts) bytes += part.size();
@@ -70,7 +70,7 @@ std::string row_problem(const Metrics& metrics, size_t samples) {
   fail(Exit::internal, "rank {}: {}", first - all.begin(), *first);
 }
 
-/// Turns what one rank has collected into what all have: counts and sums add up, rows are put together. A
+/// Turns what one rank has collected into what all have: counts and sums add up, rows are gathered. A
 /// rank may have no samples.
 void combine_ranks(metrics::Mean& loss, const Metrics& metrics, const std::vector<int64_t>& places,
                    comm::Comm& comm) {
@@ -100,7 +100,7 @@ void combine_ranks(metrics::Mean& loss, const Metrics& metrics, const std::vecto
   for (size_t i = 0; i < metrics.size(); ++i) {
     if (row_counts[i] == 0) continue;
     if (all_places.empty()) all_places = comm.all_gather(bytes_of(std::span(places)), "evaluated samples");
-    put_rows_together(metrics[i].second->rows(), metrics[i].first, all_places, loss.samples(), comm);
+    gather_rows(metrics[i].second->rows(), metrics[i].first, all_places, loss.samples(), comm);
   }
 }
 

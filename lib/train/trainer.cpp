@@ -49,7 +49,7 @@ void Trainer::report(const Evaluation& evaluation) {
 }
 
 void Trainer::run() {
-  parts_.parameters.follow_all();
+  parts_.parameters.update_all_copies();
   for (auto& hook : hooks_) hook->on_start(*this);
   parts_.loader.start(epoch_, position_);
   data::Batch batch;
@@ -129,8 +129,8 @@ StepReport Trainer::step(data::Batch& batch) {
   report.grad_norm = unscale * std::sqrt(squares.item());
   const bool finite = std::isfinite(report.loss) && std::isfinite(report.grad_norm);
   if (finite) {
-    parts_.optimizer.update(control_);
-    parts_.parameters.follow();
+    parts_.optimizer.step(control_);
+    parts_.parameters.update_copies();
     ++updates_;
     nonfinite_in_a_row_ = 0;
   } else {  // an update would spread NaN over all weights

@@ -121,7 +121,7 @@ void compare_training(const std::string& fixture, std::initializer_list<std::str
     }
     const std::array<double, 3> control{run.at("lr"), 1.0, static_cast<double>(step + 1)};
     parameters.segments();
-    optimizer->update(Tensor::of<double>(std::span(control), {3}));
+    optimizer->step(Tensor::of<double>(std::span(control), {3}));
   }
 }
 
