@@ -197,7 +197,7 @@ TEST_CASE("the newest intact step is found; broken ones are named") {
   }
 }
 
-TEST_CASE("pointers") {
+TEST_CASE("a pointer names a step, and one that names none is refused") {
   const TempFolder folder;
   CHECK_FALSE(pointed(folder.path(), "best"));
   point(folder.path(), "best", 12);

@@ -93,7 +93,7 @@ TEST_CASE("constant stays at base_lr") { CHECK(make("constant", run)->lr(19) == 
 
 TEST_CASE("multistep refuses decays out of order or during the warm-up") {
   CHECK_THROWS_WITH(make("multistep", run, {"MULTISTEPS", "[8, 4]"}),
-                    ContainsSubstring("MULTISTEPS is not ascending"));
+                    ContainsSubstring("MULTISTEPS [8, 4] is not ascending"));
   CHECK_THROWS_WITH(make("multistep", run, {"MULTISTEPS", "[1, 4]"}), ContainsSubstring("epoch 1"));
   CHECK_NOTHROW(make("multistep", run, {"MULTISTEPS", "[2, 4]"}));
 }
