@@ -34,7 +34,7 @@ std::string_view name_of(Split);
 /// What all samples of a dataset look like. The model and the loss are built for it.
 struct Spec {
   /// Of one sample, f32: [H, W, C] of an image, [D] of a table's row. H and W are 0 where images differ in
-  /// size: then transforms make them one size, and nobody has to be asked for what all images look like.
+  /// size; transforms then make them one size, so that the shape is known without reading every file.
   Shape input = {};
   DType target_dtype = DType::i64;  ///< i64: a class index; f32: values
   Shape target = {};                ///< of one sample: [] for a class index

@@ -21,7 +21,8 @@ class Adapter {
   virtual ~Adapter() = default;
   /// The adapted layer's output [..., out] for the layer's input x [..., in] and its own output y.
   virtual Var forward(const Var& x, const Var& y) = 0;
-  /// A new tensor: the weight with which the plain layer computes, in evaluation mode, what this one does.
+  /// weight [out, in] plus the update, a new tensor: with it the plain layer computes in evaluation mode what
+  /// the adapted one does.
   virtual Tensor merged(const Tensor& weight) const = 0;
   virtual void visit(Visitor&) = 0;
 };

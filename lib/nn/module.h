@@ -170,7 +170,7 @@ class Module {
 
 /// Gives every module its path and the context, which has to outlive the model's use.
 void attach(Module& root, const Context& context);
-/// Back to no context: evaluation mode, nobody watching.
+/// Takes the context away again: evaluation mode, no observer.
 void detach(Module& root);
 
 template <class T>

@@ -62,8 +62,8 @@ class Trainer {
   /// Requests of any rank's process (lib/base/signals.h), the same on every rank, as of the last step or
   /// leaves_early(). A request to stop also stops this Trainer.
   const signals::Requests& requests() const { return requests_; }
-  /// For what takes long at the end of an epoch: somebody has asked to stop, so it is to be given up; it is
-  /// done when the run goes on. Never at the end of the run. All ranks call it at the same places.
+  /// True if any rank was asked to stop: long work at the end of an epoch (an evaluation) is then given up,
+  /// and done when the run is resumed. False after the last step of the run. A collective: all ranks call it.
   bool leaves_early();
 
   /// The counters of the run and the state of all hooks, both directions: for checkpoints. Weights, buffers
