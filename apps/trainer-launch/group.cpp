@@ -245,13 +245,13 @@ Group::Result Group::conclude() {
     if (w.running) log::warn("rank {} (pid {}) cannot be killed: it hangs in the kernel", w.rank, w.pid);
   }
   if (others_failed_) {
-    output_.decide(-2);
+    output_.drop_held();
     const Verdict verdict = nodes_.hear_verdict();
     print(verdict.report);
     return {verdict.code, !verdict.permanent};
   }
   if (const Worker* root = root_cause()) return conclude_failure(*root);
-  output_.decide(-1);
+  output_.show_held();
   console_.end_drawing();
   console_.drain();
   if (signal_ == 0) return {};
@@ -268,7 +268,7 @@ Group::Result Group::conclude() {
 }
 
 Group::Result Group::conclude_failure(const Worker& root) {
-  output_.decide(root.local_rank);
+  output_.show_held_of(root.local_rank);
   const std::string report = report_of(root, {workers_, plan_, command_, output_, memory_, snapshot_});
   write_error_file(root, report);
   const bool permanent =

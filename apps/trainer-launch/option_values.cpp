@@ -7,7 +7,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <sstream>
 #include <utility>
 
 #include "apps/trainer-launch/options.h"
@@ -17,20 +16,6 @@ namespace trainer::launch {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::optional<int> whole_number(std::string_view text) {
-  int value = 0;
-  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
-std::vector<std::string> split(const std::string& text, char separator) {
-  std::vector<std::string> parts;
-  std::istringstream stream(text);
-  for (std::string part; std::getline(stream, part, separator);) parts.push_back(part);
-  return parts;
-}
 
 // Those that a program may handle and that are not about itself.
 constexpr std::array<std::pair<const char*, int>, 16> signals{{{"SIGTERM", SIGTERM},
@@ -52,6 +37,23 @@ constexpr std::array<std::pair<const char*, int>, 16> signals{{{"SIGTERM", SIGTE
 constexpr size_t handled_signals = 8;
 
 }  // namespace
+
+std::optional<int> whole_number(std::string_view text) {
+  int value = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+std::vector<std::string> split(const std::string& text, char separator) {
+  std::vector<std::string> parts;
+  for (size_t at = 0; at <= text.size() && !text.empty();) {
+    const size_t end = std::min(text.find(separator, at), text.size());
+    parts.push_back(text.substr(at, end - at));
+    at = end + 1;
+  }
+  return parts;
+}
 
 StreamChoice::StreamChoice(const std::string& text, const char* flag) {
   const auto valid = [](std::optional<int> n) { return n && *n >= 0 && *n <= 3; };
@@ -110,9 +112,10 @@ int signal_number(const std::string& name) {
   for (size_t i = 0; i < handled_signals; ++i) {
     if (name == signals[i].first || "SIG" + name == signals[i].first) return signals[i].second;
   }
-  fail(Exit::usage,
-       "--signals-to-handle {}: expected names out of SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2",
-       name);
+  std::string known;
+  for (size_t i = 0; i < handled_signals; ++i)
+    known += fmt::format("{}{}", i > 0 ? ", " : "", signals[i].first);
+  fail(Exit::usage, "--signals-to-handle {}: expected names out of {}", name, known);
 }
 
 std::string signal_name(int signal) {

@@ -2,7 +2,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <array>
 #include <cstdlib>
 
 #include "lib/base/text.h"
@@ -25,31 +24,15 @@ Examples:
 Exit code: that of the worker that failed first, 6 if a signal ended it; 143 (130) after SIGTERM (Ctrl-C).)";
 
 /// Flags that trainer has and the launcher has not: there the program begins.
-constexpr std::array trainer_flags{"cfg",
-                                   "opts",
-                                   "resume",
-                                   "eval",
-                                   "throughput",
-                                   "dry-run",
-                                   "dump-config",
-                                   "explain",
-                                   "profile",
-                                   "output",
-                                   "tag",
-                                   "batch-size",
-                                   "data-path",
-                                   "pretrained",
-                                   "zip",
-                                   "accumulation-steps",
-                                   "cache-mode",
-                                   "use-checkpoint",
-                                   "disable-amp",
-                                   "amp-opt-level",
-                                   "optim",
-                                   "world-size",
-                                   "local-rank",
-                                   "fused-window-process",
-                                   "fused-layernorm"};
+const std::vector<std::string>& trainer_flags() {
+  static const std::vector<std::string> all = split(
+      "cfg,opts,eval,resume,throughput,dry-run,dump-config,explain,output,tag,batch-size,data-path,"
+      "pretrained,"
+      "accumulation-steps,optim,amp-opt-level,disable-amp,use-checkpoint,zip,cache-mode,local-rank,"
+      "fused-window-process,fused-layernorm",
+      ',');
+  return all;
+}
 
 /// What CLI11 fills; the rest of Options is made of it.
 struct Raw {
@@ -153,22 +136,26 @@ void add_flags(CLI::App& app, Options& o, Raw& raw) {
   f.value("--duplicate-stderr-filters", raw.stderr_filters, "", "");
 }
 
-std::vector<std::string> split(const std::string& text, char separator) {
-  std::vector<std::string> parts;
-  for (size_t at = 0; at <= text.size() && !text.empty();) {
-    const size_t end = std::min(text.find(separator, at), text.size());
-    parts.push_back(text.substr(at, end - at));
-    at = end + 1;
-  }
-  return parts;
-}
-
-double positive_number(const std::string& text, const std::string& what) {
+double seconds(const std::string& text, const std::string& what) {
   char* end = nullptr;
   const double value = std::strtod(text.c_str(), &end);
-  check(Exit::usage, end != text.c_str() && *end == '\0' && value >= 0, "{}={}: expected seconds", what,
-        text);
+  check(Exit::usage, end != text.c_str() && *end == '\0' && value >= 0,
+        "{}={}: expected a number of seconds from 0 on", what, text);
   return value;
+}
+
+bool truth(std::string text, const std::string& what) {
+  std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
+  const bool yes = text == "1" || text == "true" || text == "yes";
+  check(Exit::usage, yes || text == "0" || text == "false" || text == "no", "{}={}: expected true or false",
+        what, text);
+  return yes;
+}
+
+int node_number(const std::string& text, const std::string& what) {
+  const auto number = whole_number(text);
+  check(Exit::usage, number && *number >= 0, "{}={}: expected a number from 0 on", what, text);
+  return *number;
 }
 
 void set_nodes(Options& o, const std::string& text) {
@@ -190,11 +177,11 @@ void set_rendezvous(Options& o, const std::string& conf) {
         "join_timeout", "last_call_timeout", "close_timeout", "is_host", "read_timeout", "timeout", "rank"};
     check(Exit::usage, std::count(known.begin(), known.end(), key) == 1, "--rdzv-conf: unknown key {}{}", key,
           did_you_mean(key, known));
-    if (key == "join_timeout" || key == "timeout")
-      o.join_timeout = positive_number(value, "--rdzv-conf " + key);
-    if (key == "last_call_timeout") o.last_call_timeout = positive_number(value, "--rdzv-conf " + key);
-    if (key == "is_host") o.is_host = value == "1" || value == "true" || value == "True";
-    if (key == "rank") o.node_rank = static_cast<int>(positive_number(value, "--rdzv-conf " + key));
+    const std::string name = "--rdzv-conf " + key;
+    if (key == "join_timeout" || key == "timeout") o.join_timeout = seconds(value, name);
+    if (key == "last_call_timeout") o.last_call_timeout = seconds(value, name);
+    if (key == "is_host") o.is_host = truth(value, name);
+    if (key == "rank") o.node_rank = node_number(value, name);
   }
   check(Exit::usage, o.rdzv_backend == "static" || o.rdzv_backend == "c10d",
         "--rdzv-backend {}: expected static or c10d", o.rdzv_backend);
@@ -218,8 +205,10 @@ void finish(Options& o, const Raw& raw) {
         raw.numa);
   check(Exit::usage, raw.logs_specs.empty() && raw.stdout_filters.empty() && raw.stderr_filters.empty(),
         "--logs-specs and --duplicate-*-filters are not supported");
-  check(Exit::usage, o.max_restarts >= 0 && o.node_rank >= 0 && o.shutdown_timeout >= 0,
-        "--max-restarts, --node-rank and --shutdown-timeout are numbers from 0 on");
+  check(Exit::usage, o.max_restarts >= 0, "--max-restarts {}: expected a number from 0 on", o.max_restarts);
+  check(Exit::usage, o.node_rank >= 0, "--node-rank {}: expected a number from 0 on", o.node_rank);
+  check(Exit::usage, o.shutdown_timeout >= 0, "--shutdown-timeout {}: expected a number of seconds from 0 on",
+        o.shutdown_timeout);
   check(Exit::usage, raw.master_port == -1 || (raw.master_port >= 1 && raw.master_port <= 65535),
         "--master-port {}: expected 1 to 65535", raw.master_port);
   if (raw.standalone) {
@@ -239,9 +228,10 @@ void finish(Options& o, const Raw& raw) {
   o.tee = StreamChoice(raw.tee, "--tee");
   if (!o.log_dir.empty() && !o.redirects.any() && !o.tee.any()) o.tee = StreamChoice("3", "--tee");
   for (const std::string& rank : split(raw.filter, ',')) {
-    check(Exit::usage, !rank.empty() && rank.find_first_not_of("0123456789") == rank.npos,
-          "--local-ranks-filter {}: expected local ranks as in 0,2", raw.filter);
-    o.shown_ranks.insert(std::atoi(rank.c_str()));
+    const auto number = whole_number(rank);
+    check(Exit::usage, number && *number >= 0, "--local-ranks-filter {}: expected local ranks as in 0,2",
+          raw.filter);
+    o.shown_ranks.insert(*number);
   }
   check(Exit::usage, !o.program.empty(), "no program to run (see trainer-launch --help)");
 }
@@ -264,7 +254,7 @@ std::vector<std::string> take_program(const CLI::App& app, const std::vector<std
     const bool option = word.starts_with("-") && word != "-";
     const CLI::Option* known = option ? app.get_option_no_throw(name) : nullptr;
     const bool trainers = option && known == nullptr && name.starts_with("--") &&
-                          std::count(trainer_flags.begin(), trainer_flags.end(), name.substr(2)) > 0;
+                          std::ranges::count(trainer_flags(), name.substr(2)) > 0;
     if (!option || trainers) {
       program.assign(words.begin() + static_cast<std::ptrdiff_t>(i), words.end());
       break;
@@ -284,7 +274,7 @@ std::vector<std::string> take_program(const CLI::App& app, const std::vector<std
   for (const CLI::Option* option : app.get_options()) {
     for (const auto& name : option->get_lnames()) known.push_back("--" + name);
   }
-  for (const char* name : trainer_flags) known.push_back(std::string("--") + name);
+  for (const std::string& name : trainer_flags()) known.push_back("--" + name);
   std::string text;
   for (const std::string& word : app.remaining(true)) {
     const std::string name = word.substr(0, word.find('='));

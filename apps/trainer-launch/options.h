@@ -5,6 +5,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "lib/base/error.h"
@@ -59,6 +60,12 @@ std::optional<Options> parse_options(const std::vector<std::string>& words);
 int worker_count(const std::string& text);
 /// Devices in CUDA_VISIBLE_DEVICES, or "0", "1", ... for those of the machine.
 std::vector<std::string> gpus();
+
+/// "0,2" -> {"0", "2"}; nothing for "".
+std::vector<std::string> split(const std::string& text, char separator);
+
+/// A whole number and nothing else.
+std::optional<int> whole_number(std::string_view text);
 
 /// "SIGTERM", "TERM" -> 15. Throws Error(Exit::usage) for others than those that can be handled.
 int signal_number(const std::string& name);

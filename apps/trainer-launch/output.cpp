@@ -162,10 +162,19 @@ double Output::next_release(double now) const {
   return holding_ || held_.empty() ? 1e9 : std::max(0.0, held_.front().time + hold_time - now);
 }
 
-void Output::decide(int local_rank) {
+void Output::show_held_of(int local_rank) {
   for (const Held& held : held_) {
-    if (local_rank == -1 || held.local_rank == local_rank) show(held);
+    if (held.local_rank == local_rank) show(held);
   }
+  drop_held();
+}
+
+void Output::show_held() {
+  for (const Held& held : held_) show(held);
+  drop_held();
+}
+
+void Output::drop_held() {
   held_.clear();
   holding_ = false;
 }

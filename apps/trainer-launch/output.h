@@ -88,8 +88,10 @@ class Output {
   double next_release(double now) const;
   /// From now on nothing is released: a worker has failed.
   void hold() { holding_ = true; }
-  /// Shows what `local_rank` said (-1: what all said) and drops the rest.
-  void decide(int local_rank);
+  /// Ends hold(): shows the held messages of this worker, or of all, and drops the rest.
+  void show_held_of(int local_rank);
+  void show_held();
+  void drop_held();
 
   /// The last lines of a worker's stderr.
   std::vector<std::string> tail(int local_rank) const;

@@ -47,10 +47,9 @@ bool needs_shell(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   char head[4]{};
   file.read(head, sizeof head);
+  constexpr char elf[]{0x7f, 'E', 'L', 'F'};
   const std::string_view begin(head, static_cast<size_t>(file.gcount()));
-  return !begin.starts_with("#!") && begin !=
-                                         "\x7f"
-                                         "ELF";
+  return !begin.starts_with("#!") && begin != std::string_view(elf, sizeof elf);
 }
 
 }  // namespace

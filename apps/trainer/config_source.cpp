@@ -1,3 +1,4 @@
+// From --cfg, --opts and flags to the merged tree; --explain.
 #include <fmt/ranges.h>
 
 #include "apps/trainer/command.h"

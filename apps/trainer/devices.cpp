@@ -113,7 +113,8 @@ void print_table(const std::vector<Row>& rows) {
 int list(const Flags& flags) {
   const std::vector<Device> devices = all_devices();
   const auto count = static_cast<int>(devices.size());
-  check(Exit::usage, flags.index < count, "devices: there is no device {}", flags.index);
+  check(Exit::usage, flags.index < count, "-i {}: this machine has {} device{}, numbered from 0", flags.index,
+        count, count == 1 ? "" : "s");
   cpu::set_threads(available_cores());
   do {
     std::vector<Row> rows;

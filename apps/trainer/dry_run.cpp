@@ -1,3 +1,4 @@
+// --dry-run: layers, parameter groups and plan of a run, which is built but not trained.
 #include <cstdio>
 
 #include "apps/trainer/train_modes.h"

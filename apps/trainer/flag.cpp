@@ -1,3 +1,4 @@
+// Flags that fill variables, with their checks.
 #include <charconv>
 #include <cmath>
 

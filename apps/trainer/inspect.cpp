@@ -1,3 +1,4 @@
+// trainer inspect: the tensors of a weights file, and what of them would not fit a model.
 #include <cstdio>
 #include <nlohmann/json.hpp>
 

@@ -1,3 +1,4 @@
+// trainer models: what is registered, with parameters and multiply-accumulates.
 #include <cstdio>
 #include <nlohmann/json.hpp>
 

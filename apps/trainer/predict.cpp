@@ -1,10 +1,7 @@
-
+// trainer predict: logits, and features, of a model for the samples of a file.
 #include "apps/trainer/command.h"
-#include "lib/backend/cpu/parallel.h"
-#include "lib/backend/cpu/winograd.h"
+#include "apps/trainer/process.h"
 #include "lib/base/log.h"
-#include "lib/base/system.h"
-#include "lib/checkpoint/weights.h"
 #include "lib/io/safetensors.h"
 #include "lib/ops/elementwise.h"
 #include "lib/ops/layout.h"
@@ -61,9 +58,7 @@ int predict(Flags& flags) {
   if (!flags.weights.empty()) flags.source.flags.push_back({"--weights", "MODEL.PRETRAINED", flags.weights});
   const config::Config config = flags.source.merge();
   const train::Settings settings(config);
-  const Device device = train::choose_device(settings.run.device);
-  cpu::set_threads(static_cast<int>(settings.run.threads.value_or(available_cores())));
-  cpu::set_winograd(settings.conv.winograd ? cpu::Winograd::fast : cpu::Winograd::off);
+  const Device device = begin_process(config, settings, true).device;
 
   const Tensor input = read_input(flags.input);
   const auto model =
@@ -72,6 +67,7 @@ int predict(Flags& flags) {
   const auto f32 = [](const Var& v) { return ops::cast(v.value(), DType::f32).to(Device{}); };
   const NoGrad no_grad;
   const int64_t n = input.size(0);
+  check(Exit::data, n > 0, "{}: there are no samples", flags.input);
   Rows logits;
   std::vector<Rows> features;
   for (int64_t begin = 0; begin < n; begin += settings.loader.batch_size) {
@@ -82,8 +78,7 @@ int predict(Flags& flags) {
     features.resize(maps.size());
     for (size_t i = 0; i < maps.size(); ++i) features[i].add(ops::to_channels_first(f32(maps[i])), n);
   }
-  check(Exit::data, n > 0, "{}: there are no samples", flags.input);
-  checkpoint::StateDict results{{"logits", logits.all()}};
+  std::vector<std::pair<std::string, Tensor>> results{{"logits", logits.all()}};
   for (size_t i = 0; i < features.size(); ++i)
     results.emplace_back(fmt::format("features.{}", i), features[i].all());
   io::write_safetensors(flags.output, results, {}, Exit::data);

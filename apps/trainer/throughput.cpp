@@ -1,3 +1,4 @@
+// --throughput: the median time of steps on one batch that is made once.
 #include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -84,7 +85,7 @@ int throughput(const config::Config& config, const train::Settings& settings, co
   s.train.epochs = int64_t{1} << 40;
   s.train.max_steps = 0;
   s.train.warmup_epochs = 0;
-  s.data.augment = false;
+  s.aug.enable = false;
   s.loader.num_workers = 0;
   s.loader.drop_last = true;
   const int64_t batch = s.loader.batch_size;

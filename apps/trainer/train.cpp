@@ -123,7 +123,7 @@ int train(const config::Config& config, const Settings& settings, const Process&
 int evaluate(const config::Config& config, const Settings& settings, const Process& process) {
   comm::Comm& comm = *process.comm;
   const auto dataset = train::build_dataset(config, settings, data::Split::val);
-  check(Exit::data, dataset->size() > 0, "--eval: dataset {} has no validation data", settings.data.dataset);
+  check(Exit::data, dataset->size() > 0, "--eval: dataset {} has no validation data", settings.dataset.name);
   Settings s = settings;
   const std::string resumed = train::on_rank0(comm, [&] { return train::checkpoint_to_evaluate(s); });
   if (!resumed.empty()) s.model.pretrained = resumed;
@@ -169,8 +169,9 @@ int run(const Flags& flags) {
 std::vector<Flag> key_flags(ConfigSource& source) {
   struct KeyFlag {
     const char *flag, *key, *help, *type;
+    const char* switched = nullptr;  ///< what a switch sets its key to; nullptr: the flag takes a value
   };
-  static constexpr KeyFlag with_value[] = {
+  static constexpr KeyFlag table[] = {
       {"--output", "OUTPUT", "where runs are kept (output)", "DIR"},
       {"--tag", "TAG", "name of this run (default)", "NAME"},
       {"--batch-size", "DATA.BATCH_SIZE", "batch size per process", "N"},
@@ -181,23 +182,18 @@ std::vector<Flag> key_flags(ConfigSource& source) {
       {"--amp-opt-level", "AMP_OPT_LEVEL", "Apex' level: O0 to O3", "LEVEL"},
       {"--cache-mode", "DATA.CACHE_MODE", "what of a zip file is kept in memory: no, part or full", "MODE"},
       {"--local-rank", "LOCAL_RANK", "index of this process; the environment's LOCAL_RANK wins", "N"},
-  };
-  static constexpr KeyFlag switches[] = {
-      {"--disable-amp", "AMP_ENABLE", "no mixed precision", "False"},
-      {"--use-checkpoint", "TRAIN.USE_CHECKPOINT", "recompute activations to save memory", "True"},
-      {"--zip", "DATA.ZIP_MODE", "images lie in a zip file", "True"},
-      {"--fused-window-process", "FUSED_WINDOW_PROCESS", "fused window partition: the same numbers", "True"},
-      {"--fused-layernorm", "FUSED_LAYERNORM", "fused layer normalisation: the same numbers", "True"},
+      {"--disable-amp", "AMP_ENABLE", "no mixed precision", "", "False"},
+      {"--use-checkpoint", "TRAIN.USE_CHECKPOINT", "recompute activations to save memory", "", "True"},
+      {"--zip", "DATA.ZIP_MODE", "images lie in a zip file", "", "True"},
+      {"--fused-window-process", "FUSED_WINDOW_PROCESS", "fused window partition: the same numbers", "",
+       "True"},
+      {"--fused-layernorm", "FUSED_LAYERNORM", "fused layer normalisation: the same numbers", "", "True"},
   };
   std::vector<Flag> flags;
-  for (const KeyFlag& f : with_value) {
+  for (const KeyFlag& f : table) {
     flags.push_back({f.flag, f.type, f.help, [&source, f](const std::string& word) {
-                       source.flags.push_back({f.flag, f.key, word});
-                     }});
-  }
-  for (const KeyFlag& f : switches) {
-    flags.push_back({f.flag, "", f.help, [&source, f](const std::string& word) {
-                       if (word == "true") source.flags.push_back({f.flag, f.key, f.type});
+                       if (f.switched != nullptr && word != "true") return;
+                       source.flags.push_back({f.flag, f.key, f.switched != nullptr ? f.switched : word});
                      }});
   }
   return flags;

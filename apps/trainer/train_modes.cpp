@@ -18,8 +18,8 @@ std::string build_text() { return version_text().substr(0, version_text().find('
 
 data::Spec sample_spec(const config::Config& config, const train::Settings& s) {
   const bool has_files = !config.get<std::string>("DATA.DATA_PATH").empty();
-  const bool needs_files = data::datasets().reads(s.data.dataset, "DATA_PATH");
-  if (data::datasets().has(s.data.dataset) && (has_files || !needs_files)) {
+  const bool needs_files = data::datasets().reads(s.dataset.name, "DATA_PATH");
+  if (data::datasets().has(s.dataset.name) && (has_files || !needs_files)) {
     // Without the number of classes: labels do not matter here.
     return data::make_dataset(config.root(), {.channels = s.model.in_chans.value_or(0)})->spec();
   }
@@ -38,6 +38,7 @@ std::map<std::string, std::string> derived_values(const train::Settings& s, cons
           {"total_steps", std::to_string(plan.total_steps)},
           {"world_size", std::to_string(process.world.size)},
           {"device", process.device.str()},
+          {"precision", train::choose_precision(s, process.device).str()},
           {"threads", std::to_string(cpu::threads())},
           {"seed", std::to_string(s.run.seed)},
           {"build", fmt::format("'{}'", build_text())}};
@@ -54,6 +55,7 @@ train::Origin origin_of(const config::Config& config, const train::Training& t, 
           .global_batch = t.loader->sampler().global_batch(),
           .world_size = t.trainer->parts().comm.size(),
           .threads = cpu::threads(),
+          .precision = t.parameters->precision().str(),
           .device = device.str(),
           .build = build_text(),
           .instruction_set = cpu::instruction_set()};
@@ -69,11 +71,11 @@ void announce(const train::Settings& s, const train::Training& t, const Process&
             device.kind == Device::Kind::cpu
                 ? fmt::format(" ({} thread{})", cpu::threads(), cpu::threads() == 1 ? "" : "s")
                 : "");
-  log::info("{}: {} samples; effective batch {}, learning rate {:.4g}", s.data.dataset,
+  log::info("{}: {} samples; effective batch {}, learning rate {:.4g}", s.dataset.name,
             with_commas(t.loader->dataset().size()), plan.effective_batch,
             train::scaled_rates(s.train, plan.effective_batch).base);
   if (const nn::Precision& p = t.parameters->precision(); p.mixed()) {
-    log::info("mixed precision: {} (O{}){}", name_of(p.compute), static_cast<int>(p.level),
+    log::info("mixed precision: {}{}", p.str(),
               p.compute == DType::f16 && device.is_host()
                   ? ", which is slow on a CPU: bf16 is the fast type there"
                   : "");

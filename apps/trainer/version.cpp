@@ -1,3 +1,4 @@
+// --version: version, compiler, libraries, devices.
 #include "apps/trainer/command.h"
 #include "lib/backend/cpu/info.h"
 #include "lib/tensor/device.h"

@@ -199,12 +199,7 @@ void Archive::operator()(std::string_view key, int64_t& value) { field(key, valu
 void Archive::operator()(std::string_view key, uint64_t& value) { field(key, value); }
 void Archive::operator()(std::string_view key, double& value) { field(key, value); }
 void Archive::operator()(std::string_view key, std::string& value) { field(key, value); }
-void Archive::operator()(std::string_view key, std::optional<int64_t>& value) { field(key, value); }
 void Archive::operator()(std::string_view key, std::optional<double>& value) { field(key, value); }
-void Archive::operator()(std::string_view key, std::vector<bool>& value) { field(key, value); }
-void Archive::operator()(std::string_view key, std::vector<int64_t>& value) { field(key, value); }
-void Archive::operator()(std::string_view key, std::vector<uint64_t>& value) { field(key, value); }
-void Archive::operator()(std::string_view key, std::vector<double>& value) { field(key, value); }
 void Archive::operator()(std::string_view key, std::vector<std::string>& value) { field(key, value); }
 
 void Archive::enter(std::string_view key) {

@@ -43,12 +43,7 @@ class Archive {
   void operator()(std::string_view key, uint64_t& value);
   void operator()(std::string_view key, double& value);
   void operator()(std::string_view key, std::string& value);
-  void operator()(std::string_view key, std::optional<int64_t>& value);  ///< null if there is none
-  void operator()(std::string_view key, std::optional<double>& value);
-  void operator()(std::string_view key, std::vector<bool>& value);
-  void operator()(std::string_view key, std::vector<int64_t>& value);
-  void operator()(std::string_view key, std::vector<uint64_t>& value);
-  void operator()(std::string_view key, std::vector<double>& value);
+  void operator()(std::string_view key, std::optional<double>& value);  ///< null if there is none
   void operator()(std::string_view key, std::vector<std::string>& value);
 
   /// Values inside of an object of their own: f(Archive&).

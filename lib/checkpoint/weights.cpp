@@ -68,18 +68,6 @@ Comparison compare(nn::Module& model, const io::SafetensorsFile& file, const std
 
 }  // namespace
 
-StateDict state_dict(nn::Module& model) {
-  StateDict dict;
-  for (const Item& item : exported_items(model)) dict.emplace_back(item.name, item.to_file());
-  return dict;
-}
-
-void save_weights(nn::Module& model, const fs::path& path) {
-  AtomicFile file(path, Exit::weights);
-  write_items(exported_items(model), path, [&](std::span<const std::byte> bytes) { file.write(bytes); });
-  file.commit();
-}
-
 void load_weights(nn::Model& model, const fs::path& path, const LoadOptions& options) {
   const io::SafetensorsFile file(path, Exit::weights);
   Comparison c = compare(model, file, options.replace_classifier ? model.classifier() : "");

@@ -1,23 +1,14 @@
-// A model's weights as files hold them: timm's names, the ecosystem's layout (OIHW), safetensors.
+// Weights files into models: safetensors with timm's names and the ecosystem's layout (OIHW). What writes
+// them is lib/checkpoint/step_directory.h.
 #pragma once
 
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "lib/base/file.h"
 #include "lib/nn/model.h"
 
 namespace trainer::checkpoint {
-
-using StateDict = std::vector<std::pair<std::string, Tensor>>;
-
-/// Parameters and buffers of a model on the host, in the layout of files; adapters are merged.
-StateDict state_dict(nn::Module& model);
-
-/// Writes model.safetensors, which fits the plain model (adapters are merged); equal weights give equal
-/// bytes.
-void save_weights(nn::Module& model, const fs::path& file);
 
 struct LoadOptions {
   /// A classifier of another size keeps its initial values, with a warning; otherwise that is an error like

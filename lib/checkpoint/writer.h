@@ -30,7 +30,7 @@ struct WriterConfig {
 
 struct SaveRequest {
   int64_t step = 0;
-  std::vector<Item> model = {};  ///< model.safetensors: the bytes that save_weights() would write
+  std::vector<Item> model = {};  ///< model.safetensors
   std::vector<Item> state = {};  ///< state.safetensors
   std::string state_json = {};   ///< state.json
   bool best = false;             ///< point `best` at it, too; `latest` always is

@@ -11,9 +11,9 @@
 
 #include "lib/base/log.h"
 #include "lib/comm/interface.h"
-#include "lib/comm/meeting.h"
 #include "lib/comm/mesh.h"
-#include "lib/comm/watch.h"
+#include "lib/comm/rendezvous.h"
+#include "lib/comm/watchdog.h"
 
 namespace trainer::comm {
 namespace {
@@ -27,27 +27,27 @@ std::chrono::milliseconds milliseconds(double seconds) {
 /// Where gloo's ranks find each other's addresses.
 class GlooStore final : public gloo::rendezvous::Store {
  public:
-  GlooStore(Meeting& meeting, double timeout) : meeting_(meeting), timeout_(timeout) {}
+  GlooStore(Rendezvous& rendezvous, double timeout) : rendezvous_(rendezvous), timeout_(timeout) {}
 
   void set(const std::string& key, const std::vector<char>& data) override {
-    meeting_.store().set(full(key), {data.data(), data.size()});
+    rendezvous_.store().set(full(key), {data.data(), data.size()});
   }
   std::vector<char> get(const std::string& key) override {
-    const std::string value = meeting_.store().get(full(key), timeout_);
+    const std::string value = rendezvous_.store().get(full(key), timeout_);
     return {value.begin(), value.end()};
   }
   void wait(const std::vector<std::string>& keys) override { wait(keys, milliseconds(timeout_)); }
   void wait(const std::vector<std::string>& keys, const std::chrono::milliseconds& timeout) override {
     std::vector<std::string> all;
     for (const std::string& key : keys) all.push_back(full(key));
-    const auto missing = meeting_.store().wait(all, 1e-3 * static_cast<double>(timeout.count()));
+    const auto missing = rendezvous_.store().wait(all, 1e-3 * static_cast<double>(timeout.count()));
     check(Exit::distributed, missing.empty(), "a rank did not connect within {:g} s", timeout_);
   }
 
  private:
-  std::string full(const std::string& key) const { return meeting_.key("gloo/" + key); }
+  std::string full(const std::string& key) const { return rendezvous_.key("gloo/" + key); }
 
-  Meeting& meeting_;
+  Rendezvous& rendezvous_;
   double timeout_;
 };
 
@@ -56,9 +56,9 @@ class GlooTransport final : public Transport {
   GlooTransport(const World& world, double timeout);
 
   std::unique_ptr<Port> port(int peer, void* data, size_t bytes) override;
-  void begin(uint64_t sequence, const std::string& text) override { watch_->begin(sequence, text); }
-  void end() override { watch_->end(); }
-  void give_up(const std::string& why) override { watch_->give_up(why); }
+  void begin(uint64_t sequence, const std::string& text) override { watchdog_->begin(sequence, text); }
+  void end() override { watchdog_->end(); }
+  void give_up(const std::string& why) override { watchdog_->give_up(why); }
 
  private:
   class GlooPort;
@@ -68,13 +68,13 @@ class GlooTransport final : public Transport {
   void interrupt();
 
   double timeout_;
-  Meeting meeting_;
+  Rendezvous rendezvous_;
   std::shared_ptr<gloo::transport::Device> device_;
   std::shared_ptr<gloo::rendezvous::Context> context_;
   std::vector<std::unique_ptr<Buffer>> alive_;  // by rank: gets nothing, and fails if the connection breaks
   std::mutex mutex_;
-  std::vector<GlooPort*> ports_;  // all that there are
-  std::unique_ptr<Watch> watch_;  // last: its thread uses all of the above
+  std::vector<GlooPort*> ports_;        // all that there are
+  std::unique_ptr<Watchdog> watchdog_;  // last: its thread uses all of the above
 };
 
 /// gloo counts what has completed by buffer, and tells a buffer when something goes wrong: with buffers of
@@ -110,13 +110,13 @@ class GlooTransport::GlooPort final : public Port {
   }
 
  private:
-  /// The watch ends waits in time; this is for the case that it is held up itself.
+  /// The watchdog ends waits in time; this is for the case that it is held up itself.
   std::chrono::milliseconds backstop() const { return milliseconds(transport_.timeout_ + 2); }
 
-  /// Until `act` succeeds or the watch says why it cannot.
+  /// Until `act` succeeds or the watchdog says why it cannot.
   template <class F>
   void attempt(F&& act) {
-    transport_.watch_->wait_for(peer_);
+    transport_.watchdog_->wait_for(peer_);
     while (true) {
       bool failed = false;
       try {
@@ -125,7 +125,7 @@ class GlooTransport::GlooPort final : public Port {
         log::debug("gloo: {}", error.what());
         failed = true;
       }
-      transport_.watch_->resume(peer_, failed);
+      transport_.watchdog_->resume(peer_, failed);
     }
   }
 
@@ -135,27 +135,27 @@ class GlooTransport::GlooPort final : public Port {
 };
 
 GlooTransport::GlooTransport(const World& world, double timeout)
-    : timeout_(timeout), meeting_(world, timeout) {
+    : timeout_(timeout), rendezvous_(world, timeout) {
   try {
     connect();
   } catch (const gloo::Exception& error) {
-    meeting_.mark_failed();
+    rendezvous_.mark_failed();
     fail(Exit::distributed, "rank {} cannot connect to the other ranks: {}", world.rank, error.what());
   }
-  watch_ = std::make_unique<Watch>(
-      meeting_, timeout_, [this](int peer) { return is_lost(peer); }, [this] { interrupt(); });
+  watchdog_ = std::make_unique<Watchdog>(
+      rendezvous_, timeout_, [this](int peer) { return is_lost(peer); }, [this] { interrupt(); });
 }
 
 void GlooTransport::connect() {
-  const auto [name, address] = interface_for(meeting_);
+  const auto [name, address] = interface_for(rendezvous_);
   gloo::transport::tcp::attr attr;
   attr.iface = name;
   attr.hostname = address;
   device_ = gloo::transport::tcp::CreateDevice(attr);
-  const int rank = meeting_.self().rank, size = meeting_.self().size;
+  const int rank = rendezvous_.self().rank, size = rendezvous_.self().size;
   context_ = std::make_shared<gloo::rendezvous::Context>(rank, size);
   context_->setTimeout(milliseconds(timeout_));
-  const auto store = std::make_shared<GlooStore>(meeting_, timeout_);
+  const auto store = std::make_shared<GlooStore>(rendezvous_, timeout_);
   const auto connect_all = [&](auto& context) {
     if constexpr (requires { context.connectFullMesh(*store, device_); }) {
       context.connectFullMesh(*store, device_);

@@ -37,14 +37,14 @@ std::string address_towards(const std::string& host) {
 
 }  // namespace
 
-Interface interface_for(const Meeting& meeting) {
+Interface interface_for(const Rendezvous& rendezvous) {
   if (const char* names = std::getenv("GLOO_SOCKET_IFNAME"); names != nullptr && *names != 0) {
     const std::string_view all = names;
     return {std::string(all.substr(0, all.find(','))), ""};
   }
-  if (meeting.on_one_host()) return {"", "127.0.0.1"};
-  for (const Member& m : meeting.members()) {
-    if (m.host == meeting.self().host) continue;
+  if (rendezvous.on_one_host()) return {"", "127.0.0.1"};
+  for (const Member& m : rendezvous.members()) {
+    if (m.host == rendezvous.self().host) continue;
     const std::string address = address_towards(m.host);
     if (!address.empty() && !is_loopback(address)) return {"", address};
   }

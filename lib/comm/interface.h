@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "lib/comm/meeting.h"
+#include "lib/comm/rendezvous.h"
 
 namespace trainer::comm {
 
@@ -15,6 +15,6 @@ struct Interface {
 /// GLOO_SOCKET_IFNAME (as with PyTorch; the first of a list) if that is set, loopback if all ranks are on one
 /// host, else the address from which another host of the world is reached, or this host's name if none is
 /// known.
-Interface interface_for(const Meeting&);
+Interface interface_for(const Rendezvous&);
 
 }  // namespace trainer::comm

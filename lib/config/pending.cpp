@@ -146,7 +146,6 @@ const std::vector<Table>& tables() {
            {"FUSED_WINDOW_PROCESS", false, Effect::none,
             "fused window partition and shift: the same numbers, faster"},
            {"FUSED_LAYERNORM", false, Effect::none, "fused layer normalisation: the same numbers, faster"},
-           {"ENABLE_AMP", false, Effect::refused, "Swin's old name of AMP_ENABLE"},
            {"CUDNN.BENCHMARK", true, Effect::none, "CUDA: choose algorithms by measuring"},
            {"CUDNN.DETERMINISTIC", false, Effect::none, "CUDA: deterministic algorithms only"},
            {"TF32", true, Effect::none, "CUDA: TensorFloat-32 in f32 products"},

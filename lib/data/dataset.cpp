@@ -2,19 +2,12 @@
 
 #include <algorithm>
 
-#include "lib/config/fields.h"
 #include "lib/data/transform.h"
 
 namespace trainer::data {
 namespace {
 
-/// The key of DATA that is no dataset's own.
-struct SourceConfig {
-  std::string dataset = "imagenet";
-  void fields(config::Fields& f) { f("DATASET", dataset, "where samples come from: a registered dataset"); }
-};
-
-const bool declared = (config::declare("DATA", SourceConfig{}), true);
+const bool declared = (config::declare("DATA", DatasetConfig{}), true);
 
 }  // namespace
 
@@ -37,7 +30,7 @@ Registry<Dataset, const Request&>& datasets() {
 
 std::shared_ptr<const Dataset> make_dataset(const config::Node& root, const Request& request) {
   const config::Node& data = root.at("DATA");
-  return with_transforms(datasets().make(config::bind<SourceConfig>(data).dataset, data, request), root,
+  return with_transforms(datasets().make(config::bind<DatasetConfig>(data).name, data, request), root,
                          request.split);
 }
 

@@ -3,8 +3,11 @@
 //
 //   class Digits final : public Dataset {
 //    public:
-//     struct Config { int64_t img_size = 224; void fields(config::Fields& f) { f("IMG_SIZE", img_size,
-//     "..."); } }; Digits(const Config&, const Request&);
+//     struct Config {
+//       int64_t img_size = 224;
+//       void fields(config::Fields& f) { f("IMG_SIZE", img_size, "height and width"); }
+//     };
+//     Digits(const Config&, const Request&);
 //     ...
 //   };
 //   const bool registered = datasets().add<Digits>("digits");
@@ -18,6 +21,7 @@
 #include <string_view>
 
 #include "lib/base/rng.h"
+#include "lib/config/fields.h"
 #include "lib/registry/registry.h"
 #include "lib/tensor/dtype.h"
 #include "lib/tensor/shape.h"
@@ -30,7 +34,7 @@ std::string_view name_of(Split);
 /// What all samples of a dataset look like. The model and the loss are built for it.
 struct Spec {
   /// Of one sample, f32: [H, W, C] of an image, [D] of a table's row. H and W are 0 where images differ in
-  /// size: then transforms make them one size, and nobody has to be asked for what all images look like.
+  /// size; transforms then make them one size, so that the shape is known without reading every file.
   Shape input = {};
   DType target_dtype = DType::i64;  ///< i64: a class index; f32: values
   Shape target = {};                ///< of one sample: [] for a class index
@@ -74,6 +78,12 @@ class Dataset {
 
 /// Dataset::read(), whose errors then begin with the sample's name.
 void read_sample(const Dataset&, int64_t index, const Rng&, const Sample& into);
+
+/// The key of DATA that no single dataset owns.
+struct DatasetConfig {
+  std::string name = "imagenet";
+  void fields(config::Fields& f) { f("DATASET", name, "where samples come from: a registered dataset"); }
+};
 
 /// All datasets, by the name that DATA.DATASET takes.
 Registry<Dataset, const Request&>& datasets();

@@ -16,7 +16,7 @@ namespace {
 
 constexpr int64_t batches_ahead_per_worker = 2;
 
-/// One start() of the loader. Workers keep alive what they work on, so that nobody has to wait for them.
+/// One start() of the loader. Workers share its ownership, so that the next start() need not wait for them.
 struct Epoch {
   int64_t number = 0, position = 0, batches = 0;
   std::vector<int64_t> order;

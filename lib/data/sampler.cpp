@@ -12,9 +12,8 @@ Sampler::Sampler(const SamplerConfig& config) : config_(config) {
         config.batch_size);
   check(config.rank >= 0 && config.rank < config.world, "sampler: rank {} of {}", config.rank, config.world);
   check(Exit::usage, !config.drop_last || config.size >= global_batch(),
-        "a global batch of {} samples (DATA.BATCH_SIZE {} on {} ranks) is more than the training split has, "
-        "{}; with "
-        "DATA.DROP_LAST there is nothing to train on",
+        "a global batch of {} samples (DATA.BATCH_SIZE {} on {} ranks) is more than the training split "
+        "has, {}; with DATA.DROP_LAST there is nothing to train on",
         global_batch(), config.batch_size, config.world, config.size);
 }
 

@@ -19,8 +19,6 @@ class Draw {
  public:
   Draw(const Rng& rng, int64_t sample) : rng_(rng), sample_(static_cast<uint64_t>(sample)) {}
   float uniform(uint64_t element) const { return rng_.uniform(sample_, element); }  ///< in [0, 1)
-  float normal(uint64_t element) const { return rng_.normal(sample_, element); }
-  uint64_t below(uint64_t bound, uint64_t element) const { return rng_.below(bound, sample_, element); }
 
  private:
   Rng rng_;

@@ -1,5 +1,9 @@
 // Metric: a number over a set of samples, collected batch by batch. Host code on f32 outputs. Adding one is
 // writing one .cpp in this folder that registers it.
+//
+//   const auto acc1 = metrics().make("acc1", config.group("TEST"));
+//   acc1->update(logits, labels);    // for each batch
+//   acc1->value();
 #pragma once
 
 #include <array>
@@ -50,11 +54,11 @@ class Metric {
   /// Which of two values is the better one: errors are better when they are lower.
   virtual bool higher_is_better() const { return true; }
 
-  /// Added element by element over the ranks they are those of the whole set. Counts are whole numbers, which
-  /// f64 adds exactly up to 2^53, in any order.
+  /// Of the samples added here; summed element by element over the ranks, of the whole set. Counts are whole
+  /// numbers, which f64 adds exactly up to 2^53, in any order.
   std::span<double> sums() { return sums_; }
-  /// Put together in the order of the samples they are those of the whole set, whatever the number of ranks.
-  /// Whole numbers are exact up to 2^24.
+  /// Of the samples added here; gathered over the ranks in the order of the samples, of the whole set. f32:
+  /// whole numbers are exact up to 2^24.
   Rows& rows() { return rows_; }
   void reset() {
     sums_.assign(sums_.size(), 0.0);

@@ -39,11 +39,9 @@ class Cnn final : public Model {
   };
 
   Cnn(const Config& c, const Shape& sample) : drop_(c.drop_rate) {
-    check(Exit::usage, sample.rank() == 3,
-          "model cnn needs images [H, W, C], the data has samples of shape {}", sample);
     check(Exit::usage, !c.cnn.widths.empty(),
           "MODEL.CNN.WIDTHS is empty: model cnn needs at least one convolution");
-    int64_t channels = sample.back();
+    int64_t channels = image_channels(sample, "model cnn");
     for (size_t i = 0; i < c.cnn.widths.size(); ++i) {
       const bool pool = i >= 1 && i + 1 < c.cnn.widths.size();
       blocks_.emplace_back(channels, c.cnn.widths[i], pool);

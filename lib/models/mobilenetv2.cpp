@@ -89,12 +89,12 @@ class MobileNetV2 final : public Model {
  public:
   struct Config : ResidualModelConfig {
     double width = 1, depth = 1;
-    bool fixed_ends =
-        false;  ///< width and depth leave the stem, the head, and the depths of the outer stages alone
+    /// Width and depth leave the stem, the head, and the depths of the outer stages alone.
+    bool fixed_ends = false;
   };
 
   MobileNetV2(const Config& c, const Shape& sample)
-      : stem_(conv(channels_of(sample), c.fixed_ends ? 32 : divisible(32 * c.width), 3, 2)),
+      : stem_(conv(image_channels(sample, "a MobileNet"), c.fixed_ends ? 32 : divisible(32 * c.width), 3, 2)),
         stem_bn_(c.fixed_ends ? 32 : divisible(32 * c.width)),
         drop_(c.drop_rate) {
     const auto depth = [&](size_t stage) {
@@ -125,7 +125,7 @@ class MobileNetV2 final : public Model {
 
   Var forward(const Var& x) override {
     Var h = stem_bn_.activate(stem_(x), act);
-    for (auto& stage : blocks_) h = through(stage, h);
+    for (auto& stage : blocks_) h = forward_stage(stage, h);
     h = head_bn_->activate((*head_)(h), act);
     return (*classifier_)(drop_(autograd::global_avg_pool(h)));
   }
@@ -134,7 +134,7 @@ class MobileNetV2 final : public Model {
     std::vector<Var> outputs;
     Var h = stem_bn_.activate(stem_(x), act);
     for (size_t s = 0; s < stages.size(); ++s) {
-      h = through(blocks_[s], h);
+      h = forward_stage(blocks_[s], h);
       if (stages[s].in_features) outputs.push_back(h);
     }
     return outputs;
@@ -148,12 +148,7 @@ class MobileNetV2 final : public Model {
   }
 
  private:
-  static int64_t channels_of(const Shape& sample) {
-    check(Exit::usage, sample.rank() == 3,
-          "a MobileNet needs images [H, W, C], the data has samples of shape {}", sample);
-    return sample.back();
-  }
-  static Var through(std::vector<Block>& stage, Var h) {
+  static Var forward_stage(std::vector<Block>& stage, Var h) {
     for (Block& block : stage) h = block(h);
     return h;
   }

@@ -74,18 +74,7 @@ class Block final : public Module {
   DropPath drop_path_;
 };
 
-class Stage final : public Module {
- public:
-  Var forward(const Var& x) override {
-    Var h = x;
-    for (Block& block : blocks) h = block(h);
-    return h;
-  }
-  void visit(Visitor& v) override {
-    for (size_t i = 0; i < blocks.size(); ++i) v(std::to_string(i), blocks[i]);
-  }
-  std::vector<Block> blocks;
-};
+using Stage = std::vector<Block>;
 
 class ResNet final : public Model {
  public:
@@ -100,9 +89,8 @@ class ResNet final : public Model {
   };
 
   ResNet(const Config& c, const Shape& sample) : small_(c.stem == "small"), bn1_(64), drop_(c.drop_rate) {
-    check(Exit::usage, sample.rank() == 3,
-          "a ResNet needs images [H, W, C], the data has samples of shape {}", sample);
-    conv1_ = small_ ? conv(sample.back(), 64, 3) : conv(sample.back(), 64, 7, 2);
+    const int64_t channels = image_channels(sample, "a ResNet");
+    conv1_ = small_ ? conv(channels, 64, 3) : conv(channels, 64, 7, 2);
     const int blocks = c.depths[0] + c.depths[1] + c.depths[2] + c.depths[3];
     const int64_t expansion = c.bottleneck ? 4 : 1;
     int64_t in = 64;
@@ -110,8 +98,8 @@ class ResNet final : public Model {
       const int64_t width = int64_t{64} << s;
       for (int i = 0; i < c.depths[s]; ++i, ++block) {
         const double drop_path = c.drop_path_rate * block / (blocks - 1);
-        stages_[s].blocks.emplace_back(in, width, width * expansion, i == 0 && s > 0 ? 2 : 1, c.bottleneck,
-                                       drop_path);
+        stages_[s].emplace_back(in, width, width * expansion, i == 0 && s > 0 ? 2 : 1, c.bottleneck,
+                                drop_path);
         in = width * expansion;
       }
     }
@@ -120,7 +108,7 @@ class ResNet final : public Model {
 
   Var forward(const Var& x) override {
     Var h = stem(x);
-    for (Stage& stage : stages_) h = stage(h);
+    for (Stage& stage : stages_) h = forward_stage(stage, h);
     return (*fc_)(drop_(autograd::global_avg_pool(h)));
   }
 
@@ -128,7 +116,7 @@ class ResNet final : public Model {
     Var h = bn1_.relu((*conv1_)(x));
     std::vector<Var> outputs{h};
     if (!small_) h = autograd::max_pool2d(h, stem_pool);
-    for (Stage& stage : stages_) outputs.push_back(h = stage(h));
+    for (Stage& stage : stages_) outputs.push_back(h = forward_stage(stage, h));
     return outputs;
   }
 
@@ -142,6 +130,10 @@ class ResNet final : public Model {
 
  private:
   static constexpr ops::Pool2dArgs stem_pool{.kernel = 3, .stride = 2, .padding = 1};
+  static Var forward_stage(Stage& stage, Var h) {
+    for (Block& block : stage) h = block(h);
+    return h;
+  }
   Var stem(const Var& x) {
     const Var h = bn1_.relu((*conv1_)(x));
     return small_ ? h : autograd::max_pool2d(h, stem_pool);

@@ -118,13 +118,12 @@ class Vit final : public Model {
         norm_(c.width, Block::norm),
         drop_(c.drop_rate),
         head_(linear(c.width, c.num_classes)) {
-    check(Exit::usage, sample.rank() == 3, "a ViT needs images [H, W, C], the data has samples of shape {}",
-          sample);
+    const int64_t channels = image_channels(sample, "a ViT");
     check(Exit::usage, sample[0] > 0 && sample[1] > 0 && sample[0] % c.patch == 0 && sample[1] % c.patch == 0,
           "a ViT with patches of {0}x{0} pixels needs images whose sides are multiples of {0}, not {1}x{2} "
           "(DATA.IMG_SIZE)",
           c.patch, sample[0], sample[1]);
-    patch_embed_.emplace(sample.back(), c.width, c.patch);
+    patch_embed_.emplace(channels, c.width, c.patch);
     const int64_t tokens = 1 + sample[0] / c.patch * (sample[1] / c.patch);
     cls_token_ = Parameter({1, 1, c.width}, Init::normal(1e-6));
     pos_embed_ = Parameter({1, tokens, c.width}, Init::truncated_normal(0.02));

@@ -14,8 +14,8 @@ Registry<AdapterMethod>& adapters() {
   return registry;
 }
 
-void equip(Model& model, const config::Node& group) {
-  for (const std::string& name : adapters().names()) adapters().make(name, group)->equip(model);
+void apply_adapters(Model& model, const config::Node& group) {
+  for (const std::string& name : adapters().names()) adapters().make(name, group)->apply(model);
 }
 
 void add_adapters(Model& model, std::string_view key, const std::vector<std::string>& targets,
@@ -46,7 +46,7 @@ void add_adapters(Model& model, std::string_view key, const std::vector<std::str
            std::ranges::any_of(targets, [&](const auto& pattern) { return has_components(path, pattern); });
   };
   for (const auto& [path, layer] : found.layers) {
-    if (is_target(path)) layer->equip(make(*layer));
+    if (is_target(path)) layer->add_adapter(make(*layer));
   }
   for (const auto& [name, p] : parameters(model)) {
     p->frozen = p->frozen || !(p->internal || name.starts_with(found.classifier + "."));

@@ -15,13 +15,14 @@ namespace trainer::nn {
 class Linear;
 class Model;
 
-/// What is added to one layer. It lies in the layer and its parts bear names below the layer's.
+/// What is added to one layer, which owns it. Its parameters have names below the layer's.
 class Adapter {
  public:
   virtual ~Adapter() = default;
-  /// The layer's output for its input x, where it would be y without the adapter.
-  virtual Var adapt(const Var& x, const Var& y) = 0;
-  /// A new tensor: the weight with which the plain layer computes, in evaluation mode, what this one does.
+  /// The adapted layer's output [..., out] for the layer's input x [..., in] and its own output y.
+  virtual Var forward(const Var& x, const Var& y) = 0;
+  /// weight [out, in] plus the update, a new tensor: with it the plain layer computes in evaluation mode what
+  /// the adapted one does.
   virtual Tensor merged(const Tensor& weight) const = 0;
   virtual void visit(Visitor&) = 0;
 };
@@ -31,12 +32,12 @@ class AdapterMethod {
  public:
   virtual ~AdapterMethod() = default;
   /// Does nothing if its keys do not ask for it. To be called before initialize().
-  virtual void equip(Model&) const = 0;
+  virtual void apply(Model&) const = 0;
 };
 Registry<AdapterMethod>& adapters();
 
-/// Equips the model as the configuration says; `group` is MODEL.
-void equip(Model&, const config::Node& group);
+/// Every registered method does what the configuration asks of it; `group` is MODEL.
+void apply_adapters(Model&, const config::Node& group);
 
 /// For methods: gives the linear layers that a pattern in `targets` names (see has_components), or all of
 /// them if there is none, what `make` returns for them, and freezes the rest of the model. The classifier

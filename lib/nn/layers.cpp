@@ -69,7 +69,7 @@ Linear::Linear(int64_t in, int64_t out, const LinearOptions& o)
 Var Linear::forward(const Var& x) {
   const Var in = autograd::cast(x, weight_.var.value().dtype());
   const Var y = autograd::linear(in, weight_.var, bias_ ? bias_->var : Var());
-  return adapter_ ? adapter_->adapt(in, y) : y;
+  return adapter_ ? adapter_->forward(in, y) : y;
 }
 
 void Linear::visit(Visitor& v) {
@@ -77,7 +77,7 @@ void Linear::visit(Visitor& v) {
   if (adapter_) adapter_->visit(v);
 }
 
-void Linear::equip(std::unique_ptr<Adapter> adapter) {
+void Linear::add_adapter(std::unique_ptr<Adapter> adapter) {
   check(adapter_ == nullptr, "{} has an adapter already", description());
   adapter_ = std::move(adapter);
   struct Mark final : Visitor {

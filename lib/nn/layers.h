@@ -47,12 +47,12 @@ class Linear final : public Module {
   std::string description() const override;
   int64_t macs(const Shape& x, const Shape& y) const override;
 
-  int64_t in() const { return weight().size(1); }
-  int64_t out() const { return weight().size(0); }
+  int64_t in_features() const { return weight().size(1); }
+  int64_t out_features() const { return weight().size(0); }
   const Tensor& weight() const { return weight_.value(); }  ///< [out, in]
-  /// From now on the adapter has its say in forward(), is visited under this layer's path, and is merged into
-  /// the weight where that leaves the program. A layer takes one.
-  void equip(std::unique_ptr<Adapter>);
+  /// The adapter's update is part of forward(), its parameters are visited under this layer's path, and files
+  /// of weights hold the weight with it merged. A layer takes one.
+  void add_adapter(std::unique_ptr<Adapter>);
 
  private:
   Parameter weight_;

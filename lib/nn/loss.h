@@ -1,4 +1,7 @@
 // Losses by name: what the trainer minimises.
+//
+//   const auto loss = losses().make("cross_entropy", config.group("MODEL"));
+//   (*loss)(model(x), labels).backward();
 #pragma once
 
 #include "lib/autograd/var.h"
@@ -9,7 +12,8 @@ namespace trainer::nn {
 class Loss {
  public:
   virtual ~Loss() = default;
-  /// The mean over the batch, rank 0. `output` [N, K]; the target's shape and dtype are the loss's business.
+  /// The mean over the batch, of shape []. `output` [N, K]; each loss says which targets it takes: i64 [N]
+  /// class indices, f32 [N, K] probabilities or values. Throws Error for others.
   virtual Var operator()(const Var& output, const Tensor& target) const = 0;
   /// The same without what only regularises training (label smoothing): for evaluation.
   virtual double measure(const Tensor& output, const Tensor& target) const {

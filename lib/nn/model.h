@@ -1,4 +1,8 @@
 // Model: a Module that the program can name, build from a configuration, and take features from.
+//
+//   const auto model = models().make("resnet18", config.group("MODEL"), Shape{224, 224, 3});
+//   initialize(*model, seed);
+//   const Var logits = (*model)(Var(images));    // [N, 224, 224, 3] -> [N, MODEL.NUM_CLASSES]
 #pragma once
 
 #include "lib/config/fields.h"
@@ -42,6 +46,10 @@ struct ResidualModelConfig : ModelConfig {
       "stochastic depth: the last block's rate; earlier blocks less, linearly", {.min = 0, .max = 0.999});
   }
 };
+
+/// The channels of a sample [H, W, C]. Throws Error(Exit::usage) in the model's name ("a ResNet") for samples
+/// of another rank.
+int64_t image_channels(const Shape& sample, std::string_view model);
 
 /// Families register each of their names here: lib/models/<family>.cpp. The argument is the shape of one
 /// sample, [H, W, C] or [D].

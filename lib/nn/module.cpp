@@ -69,7 +69,11 @@ void initialize(Module& root, uint64_t seed) {
 }
 
 void move_to(Module& root, Device device) {
-  for (auto& [name, p] : parameters(root)) p->var.rebase(p->value().to(device), {});
+  for (auto& [name, p] : parameters(root)) {
+    check(!p->master.defined(), "move_to: parameter {} has a 16-bit copy already; move the model before that",
+          name);
+    p->var.rebase(p->value().to(device), {});
+  }
   for (auto& [name, b] : buffers(root)) {
     if (is_floating(b->value.dtype()))
       b->value = b->value.to(device);  // counters stay with the host that counts

@@ -113,21 +113,18 @@ struct Context {
   bool training = false;
   uint64_t seed = 0;
   uint64_t step = 0;  ///< of the optimizer: masks of dropout are a function of seed, layer path, step and row
-  int64_t first_row =
-      0;  ///< position of this batch's first sample in the step's whole batch, over ranks and micro-batches
-  /// SyncBN: statistics are those of the micro-batch over all ranks, which has so many samples. nullptr: each
-  /// rank normalises its own part.
-  autograd::BatchSum* batch_sum = nullptr;
-  int64_t batch_size = 0;
+  /// Position of this batch's first sample in the step's whole batch, over ranks and micro-batches.
+  int64_t first_row = 0;
+  autograd::BatchSum* batch_sum = nullptr;  ///< SyncBN: sums over all ranks; nullptr: each rank's own part
+  int64_t batch_size = 0;                   ///< with batch_sum: samples of the micro-batch over all ranks
   Observer* observer = nullptr;
 };
 
-/// Sees every module call (dry runs, per-layer timing).
+/// Sees the input and output of every module call: a forward hook (lib/nn/trace.h).
 class Observer {
  public:
   virtual ~Observer() = default;
-  virtual void before(Module&, const Var& x) = 0;
-  virtual void after(Module&, const Var& x, const Var& y) = 0;
+  virtual void on_forward(Module&, const Var& x, const Var& y) = 0;
 };
 
 class Module {
@@ -158,11 +155,8 @@ class Module {
   /// called.
   template <class F>
   Var observed(const Var& x, F&& call) {
-    Observer* observer = context_->observer;
-    if (observer == nullptr) return call();
-    observer->before(*this, x);
     Var y = call();
-    observer->after(*this, x, y);
+    if (context_->observer != nullptr) context_->observer->on_forward(*this, x, y);
     return y;
   }
 
@@ -176,15 +170,15 @@ class Module {
 
 /// Gives every module its path and the context, which has to outlive the model's use.
 void attach(Module& root, const Context& context);
-/// Back to no context: evaluation mode, nobody watching.
+/// Takes the context away again: evaluation mode, no observer.
 void detach(Module& root);
 
-/// All parameters and buffers in the order of visit(), which is the order of use.
 template <class T>
 struct Named {
-  std::string name;
+  std::string name;  ///< "layer1.0.conv1.weight"
   T* value;
 };
+/// All of a module and everything below it, in the order of visit(), which is the order of use.
 std::vector<Named<Parameter>> parameters(Module& root);
 std::vector<Named<Buffer>> buffers(Module& root);
 int64_t count_parameters(Module& root);
@@ -192,7 +186,8 @@ int64_t count_parameters(Module& root);
 /// Fills parameters by their Init (each from seed and path alone) and buffers with their initial value.
 void initialize(Module& root, uint64_t seed);
 
-/// Moves parameters and floating-point buffers to a device.
+/// Moves parameters and floating-point buffers to a device; before mixed precision is set up
+/// (lib/nn/precision.h) and before optim::Parameters takes the parameters over.
 void move_to(Module& root, Device);
 
 }  // namespace trainer::nn

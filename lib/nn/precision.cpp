@@ -9,6 +9,11 @@ DType Precision::type_of(const Parameter& p) const {
   return p.role == Role::product || level != Level::O1 ? compute : DType::f32;
 }
 
+std::string Precision::str() const {
+  if (!mixed()) return "f32";
+  return fmt::format("{} (O{})", name_of(compute), static_cast<int>(level));
+}
+
 Precision parse_precision(bool enabled, std::string_view level, std::string_view type, Device device) {
   Precision p;
   if (!level.empty()) {

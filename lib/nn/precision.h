@@ -12,6 +12,7 @@
 // residual stream that begins with an f32 parameter (a position embedding) stays f32.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "lib/nn/module.h"
@@ -30,6 +31,8 @@ struct Precision {
   /// Values are trained in f32 and seen rounded; otherwise they are rounded for good after each update.
   bool keeps_masters() const { return level != Level::O3; }
   bool scales_loss() const { return compute == DType::f16 && level != Level::O3; }
+  /// "f32", "bf16 (O1)".
+  std::string str() const;
 };
 
 /// "" (by the type alone) or O0 to O3; type: auto, f32, bf16 or f16, auto being f16 on CUDA and f32

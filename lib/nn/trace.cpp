@@ -18,8 +18,7 @@ std::map<std::string, int64_t> own_parameters(Module& root) {
 class Recorder final : public Observer {
  public:
   explicit Recorder(std::map<std::string, int64_t> own) : own_(std::move(own)) {}
-  void before(Module&, const Var&) override {}
-  void after(Module& m, const Var& x, const Var& y) override {
+  void on_forward(Module& m, const Var& x, const Var& y) override {
     const auto own = own_.find(m.path());
     if (own == own_.end()) return;
     calls.push_back({m.path(), m.description(), y.shape(), own->second, m.macs(x.shape(), y.shape())});
@@ -37,13 +36,9 @@ std::vector<LayerCall> trace(Model& model, const Shape& sample, int64_t batch, D
   Recorder recorder(own_parameters(model));
   Context context{.observer = &recorder};
   attach(model, context);
-  Shape shape;
-  {
-    std::vector<int64_t> dims{batch};
-    dims.insert(dims.end(), sample.begin(), sample.end());
-    shape = Shape(std::span<const int64_t>(dims));
-  }
-  model(Var(Tensor::zeros(shape, DType::f32, device)));
+  std::vector<int64_t> dims{batch};
+  dims.insert(dims.end(), sample.begin(), sample.end());
+  model(Var(Tensor::zeros(Shape(std::span<const int64_t>(dims)), DType::f32, device)));
   detach(model);
   return std::move(recorder.calls);
 }

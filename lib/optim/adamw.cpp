@@ -28,7 +28,7 @@ class AdamW final : public Optimizer {
         exp_avg_(parameters.zeros()),
         exp_avg_sq_(parameters.zeros()) {}
 
-  void update(const Tensor& control) override {
+  void step(const Tensor& control) override {
     ops::adamw_step(control, parameters_.segments(), args_, parameters_.gradients(), parameters_.values(),
                     exp_avg_, exp_avg_sq_);
   }

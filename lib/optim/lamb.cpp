@@ -30,7 +30,7 @@ class Lamb final : public Optimizer {
         exp_avg_(parameters.zeros()),
         exp_avg_sq_(parameters.zeros()) {}
 
-  void update(const Tensor& control) override {
+  void step(const Tensor& control) override {
     const auto& tensors = parameters_.tensors();
     Tensor &values = parameters_.values(), &direction = parameters_.gradients();
     const Tensor size = ops::segment_squares(tensors, values);

@@ -1,5 +1,7 @@
 // base_lr times GAMMA from each of the epochs MULTISTEPS on, counted from the start of the run (Swin's
 // MultiStepLRScheduler).
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -23,7 +25,7 @@ class MultiStep final : public Schedule {
   MultiStep(const Config& config, const ScheduleArgs& h)
       : Schedule(h), gamma_(config.gamma), milestones_(config.multisteps) {
     check(Exit::usage, std::is_sorted(milestones_.begin(), milestones_.end()),
-          "TRAIN.LR_SCHEDULER.MULTISTEPS is not ascending");
+          "TRAIN.LR_SCHEDULER.MULTISTEPS {} is not ascending", config.multisteps);
     for (int64_t& milestone : milestones_) milestone *= h.steps_per_epoch;
     if (!milestones_.empty()) {  // the arguments of check() are evaluated either way
       check(Exit::usage, h.warmup_steps <= milestones_.front(),

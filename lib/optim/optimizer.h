@@ -1,5 +1,7 @@
 // Optimizer: turns the gradients of a step into an update of the parameters. One file each: sgd.cpp,
-// adamw.cpp.
+// adamw.cpp, lamb.cpp.
+//
+//   const auto optimizer = optimizers().make("adamw", config.group("TRAIN.OPTIMIZER"), parameters);
 #pragma once
 
 #include <functional>
@@ -17,7 +19,7 @@ class Optimizer {
   /// One update of parameters.segments(), in few kernels over the whole arena: never one per parameter. The
   /// gradients are used up: their memory may serve as scratch. `control` (ops::Control, f64 [3], on the
   /// parameters' device) holds the learning rate, the gradients' multiplier and the number of this update.
-  virtual void update(const Tensor& control) = 0;
+  virtual void step(const Tensor& control) = 0;
 
   /// State that a checkpoint keeps: arenas of the parameters' layout (Parameters::part cuts them up), by
   /// PyTorch's names.

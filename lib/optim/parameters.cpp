@@ -93,7 +93,7 @@ Parameters::Parameters(nn::Module& model, const GroupRules& rules, std::optional
   }
   for (const Span& span : frozen_)
     span.parameter->var = Var(move_into(frozen_values_, frozen_rounded_, span));
-  follow_all();
+  update_all_copies();
   received_.resize(trainable_.size());
   segments_.reserve(trainable_.size());
   tensors_.reserve(trainable_.size());
@@ -115,12 +115,12 @@ void Parameters::round(Tensor& values, Tensor& rounded) {
   if (!precision_.keeps_masters()) ops::cast_into(rounded, values);
 }
 
-void Parameters::follow() {
+void Parameters::update_copies() {
   if (precision_.mixed()) round(values_, rounded_);
 }
 
-void Parameters::follow_all() {
-  follow();
+void Parameters::update_all_copies() {
+  update_copies();
   if (precision_.mixed()) round(frozen_values_, frozen_rounded_);
 }
 
@@ -137,15 +137,14 @@ Tensor Parameters::part(const Tensor& arena, const Span& span) {
   return Tensor::over(arena.storage(), offset, span.parameter->var.shape(), arena.dtype());
 }
 
-bool Parameters::has_gradient(size_t i) const { return trainable_[i].parameter->var.grad().defined(); }
-
 void Parameters::zero_grad() {
   by_any_rank_.clear();
   for (const Span& span : trainable_) span.parameter->var.zero_grad();
 }
 
 bool Parameters::receives(size_t i) const {
-  return by_any_rank_.empty() ? has_gradient(i) : static_cast<bool>(by_any_rank_[i]);
+  if (!by_any_rank_.empty()) return by_any_rank_[i] != 0;
+  return trainable_[i].parameter->var.grad().defined();
 }
 
 void Parameters::set_received(const std::vector<char>& by_any_rank) {

@@ -4,15 +4,15 @@
 //   optim::Parameters parameters(model, {.weight_decay = 0.05, .no_decay = {"absolute_pos_embed"}}, device);
 //   parameters.zero_grad();
 //   loss.backward();                  // writes into parameters.gradients()
-//   optimizer.update(control);        // one kernel over parameters.segments()
+//   optimizer.step(control);          // one kernel over parameters.segments()
 //
 // The arena is in reverse order of use, so that backward fills the gradients from front to back and the first
 // buckets of a reducer are complete while it still runs. Every parameter begins at a multiple of 64 bytes.
 // Under mixed precision a third arena of the same layout holds the 16-bit values that forward passes see;
 // gradients are f32.
 //
-// What lies between two of them is zero in all arenas and in every optimizer state, and stays so: kernels
-// may run across it.
+// The padding between two parameters is zero in all arenas and in every optimizer state, and stays so:
+// kernels may run across it.
 #pragma once
 
 #include <functional>
@@ -73,10 +73,10 @@ class Parameters {
   const Tensor& gradients() const { return gradients_; }
   Tensor& gradients() { return gradients_; }
   const nn::Precision& precision() const { return precision_; }
-  /// Makes the 16-bit values follow values() after an update; does nothing without them.
-  void follow();
+  /// Casts values() into the 16-bit copies: after each optimizer step. Does nothing without mixed precision.
+  void update_copies();
   /// The same for the frozen ones too: after values came from elsewhere (a checkpoint, another rank).
-  void follow_all();
+  void update_all_copies();
   /// An arena of the same layout, filled with zeros: for optimizer state.
   Tensor zeros() const;
   /// A trainable parameter's part of such an arena, in the parameter's shape; shares memory.
@@ -95,8 +95,6 @@ class Parameters {
   /// The same with a segment for each parameter, for updates that need norms of single tensors. A norm by row
   /// (unit-wise) cuts these up: the first extent of every layout is the output's.
   const std::vector<ops::Segment>& tensors();
-  /// The parameter at this place of trainable() received a gradient in this process since zero_grad().
-  bool has_gradient(size_t index) const;
   /// Where gradients are summed over processes: which parameters received one in any of them, by place in
   /// trainable(). Holds until zero_grad(); segments() and without_gradient() go by it.
   void set_received(const std::vector<char>& by_any_rank);

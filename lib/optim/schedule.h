@@ -1,5 +1,9 @@
 // Schedule: the learning rate of every optimizer update, as Swin builds its schedules on timm's. One file
 // each.
+//
+//   const auto schedule = schedules().make("cosine", config.group("TRAIN.LR_SCHEDULER"),
+//                                          {.base_lr = 1e-3, .warmup_steps = 100, .total_steps = 1000});
+//   schedule->lr(0);    // of the first update
 #pragma once
 
 #include <cstdint>

@@ -22,7 +22,7 @@ class Sgd final : public Optimizer {
     if (args_.momentum != 0) momentum_ = parameters.zeros();
   }
 
-  void update(const Tensor& control) override {
+  void step(const Tensor& control) override {
     ops::sgd_step(control, parameters_.segments(), args_, parameters_.gradients(), parameters_.values(),
                   momentum_);
   }

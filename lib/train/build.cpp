@@ -79,14 +79,18 @@ Settings::Settings(const config::Config& c)
       model(config::bind<ModelSettings>(c.group("MODEL"))),
       train(config::bind<TrainSettings>(c.group("TRAIN"))),
       test(config::bind<TestSettings>(c.group("TEST"))),
-      data(config::bind<DataSettings>(c.root())),
+      dataset(config::bind<data::DatasetConfig>(c.group("DATA"))),
+      aug(config::bind<AugSettings>(c.group("AUG"))),
       amp(config::bind<AmpSettings>(c.root())),
       conv(config::bind<ConvSettings>(c.group("CONV"))),
       loader(config::bind<data::LoaderConfig>(c.group("DATA"))) {
   check(Exit::usage, !run.deterministic || run.threads == 1,
         "DETERMINISTIC True: independence of the number of threads is known but not implemented yet; with "
-        "the same "
-        "THREADS results have the same bits anyway");
+        "the same THREADS results have the same bits anyway");
+  check(Exit::usage, !amp.simmim_enable || amp.enable,
+        "ENABLE_AMP True contradicts AMP_ENABLE False: AMP_ENABLE alone switches mixed precision");
+  check(Exit::usage, run.plugins.empty(),
+        "PLUGINS: loading libraries of one's own is known but not implemented yet");
 }
 
 Device choose_device(const std::string& key, int local_rank) {
@@ -146,7 +150,7 @@ std::unique_ptr<nn::Model> build_model(const config::Config& config, const Setti
 std::unique_ptr<nn::Model> build_trainable_model(const config::Config& config, const Settings& s,
                                                  const Shape& sample, Device device) {
   auto model = make_model(config, s, sample);
-  nn::equip(*model, config.group("MODEL"));
+  nn::apply_adapters(*model, config.group("MODEL"));
   freeze(*model, s.train.freeze);
   fill(*model, s, device, {.replace_classifier = true});
   return model;
@@ -180,8 +184,7 @@ Metrics build_metrics(const config::Config& config, const Settings& s, const dat
 }
 
 LearningRates scaled_rates(const TrainSettings& s, int64_t effective_batch) {
-  const double factor =
-      optim::lr_scale(optim::parse_lr_scaling(s.lr_scaling), effective_batch, s.lr_reference_batch);
+  const double factor = optim::lr_scale(s.lr_scaling, effective_batch, s.lr_reference_batch);
   return {s.base_lr * factor, s.warmup_lr * factor, s.min_lr * factor};
 }
 
@@ -208,7 +211,7 @@ Training::Training(const config::Config& config, const Settings& s,
                              .max_nonfinite = s.train.max_nonfinite,
                              .clip_grad = s.train.clip_grad,
                              .seed = static_cast<uint64_t>(s.run.seed)};
-  check(Exit::usage, !s.data.augment,
+  check(Exit::usage, !s.aug.enable,
         "AUG.ENABLE true: random augmentation is known but not implemented yet; AUG.ENABLE false trains "
         "without it");
   model = build_trainable_model(config, s, spec.input, device);

@@ -27,7 +27,8 @@ struct Settings {
   ModelSettings model;
   TrainSettings train;
   TestSettings test;
-  DataSettings data;
+  data::DatasetConfig dataset;
+  AugSettings aug;
   AmpSettings amp;
   ConvSettings conv;
   data::LoaderConfig loader;

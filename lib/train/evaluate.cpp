@@ -1,6 +1,7 @@
 #include "lib/train/evaluate.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <utility>
 
@@ -29,8 +30,8 @@ std::string_view bytes_of(std::span<const T> values) {
 }
 
 /// Puts the rows of all ranks into the order of the samples. places: of this rank's samples in that order.
-void put_rows_together(metrics::Rows& rows, const std::string& name, const std::vector<std::string>& places,
-                       int64_t samples, comm::Comm& comm) {
+void gather_rows(metrics::Rows& rows, const std::string& name, const std::vector<std::string>& places,
+                 int64_t samples, comm::Comm& comm) {
   const std::vector<std::string> parts = comm.all_gather(bytes_of(rows.values()), "rows of " + name);
   size_t bytes = 0;
   for (const std::string& part : parts) bytes += part.size();
@@ -51,18 +52,34 @@ void put_rows_together(metrics::Rows& rows, const std::string& name, const std::
   rows.assign(std::move(all), samples);
 }
 
-/// Turns what one rank has collected into what all have: counts and sums add up, rows are put together. A
+/// What is wrong with the rows that this rank's metrics have added for its samples; "" if nothing is.
+std::string row_problem(const Metrics& metrics, size_t samples) {
+  for (const auto& [name, metric] : metrics) {
+    const metrics::Rows& rows = metric->rows();
+    if (!rows.empty() && rows.size() != static_cast<int64_t>(samples))
+      return fmt::format("metric {} has added {} rows for {} samples", name, rows.size(), samples);
+  }
+  return {};
+}
+
+/// Throws the first problem of any rank on every rank: a rank that threw alone would leave the others waiting
+/// in the next collective.
+[[noreturn]] void fail_together(const std::string& problem, comm::Comm& comm) {
+  const std::vector<std::string> all = comm.all_gather(problem, "problems of the evaluation");
+  const auto first = std::ranges::find_if(all, [](const std::string& text) { return !text.empty(); });
+  fail(Exit::internal, "rank {}: {}", first - all.begin(), *first);
+}
+
+/// Turns what one rank has collected into what all have: counts and sums add up, rows are gathered. A
 /// rank may have no samples.
 void combine_ranks(metrics::Mean& loss, const Metrics& metrics, const std::vector<int64_t>& places,
                    comm::Comm& comm) {
-  for (const auto& [name, metric] : metrics) {
-    check(metric->rows().empty() || metric->rows().size() == std::ssize(places),
-          "metric {} has added {} rows for {} samples", name, metric->rows().size(), places.size());
-  }
-  if (comm.size() == 1) return;
+  const std::string problem = row_problem(metrics, places.size());
+  if (comm.size() == 1) return check(problem.empty(), "{}", problem);
+  std::array<double, 1> ranks_with_problems{problem.empty() ? 0.0 : 1.0};
   std::vector<double> row_counts;  // of all ranks together, in the end: who has rows
   for (const auto& [name, metric] : metrics) row_counts.push_back(static_cast<double>(metric->rows().size()));
-  std::vector<std::span<double>> parts{loss.sums(), row_counts};
+  std::vector<std::span<double>> parts{loss.sums(), row_counts, ranks_with_problems};
   for (const auto& [name, metric] : metrics) parts.push_back(metric->sums());
   size_t count = 0;
   for (const auto& part : parts) count += part.size();
@@ -77,11 +94,13 @@ void combine_ranks(metrics::Mean& loss, const Metrics& metrics, const std::vecto
     from += part.size();
   }
 
+  if (ranks_with_problems[0] > 0) fail_together(problem, comm);
+
   std::vector<std::string> all_places;
   for (size_t i = 0; i < metrics.size(); ++i) {
     if (row_counts[i] == 0) continue;
     if (all_places.empty()) all_places = comm.all_gather(bytes_of(std::span(places)), "evaluated samples");
-    put_rows_together(metrics[i].second->rows(), metrics[i].first, all_places, loss.samples(), comm);
+    gather_rows(metrics[i].second->rows(), metrics[i].first, all_places, loss.samples(), comm);
   }
 }
 

@@ -42,7 +42,6 @@ constexpr Rule rules[] = {
     {"DATA.BATCH_SIZE", Effect::none},  // Origin::global_batch is what counts
     {"TEST.*", Effect::none},
     {"FUSED_*", Effect::none},
-    {"PLUGINS", Effect::none},
     {"THREADS", Effect::bits},
     {"DEVICE", Effect::bits},
     {"DETERMINISTIC", Effect::bits},
@@ -57,7 +56,7 @@ constexpr Rule rules[] = {
     {"TRAIN.*", Effect::course},
     {"AUG.*", Effect::course},
     {"AMP*", Effect::course},
-    {"ENABLE_AMP", Effect::course},
+    {"ENABLE_AMP", Effect::none},  // AMP_ENABLE is what counts
     {"MODEL.LABEL_SMOOTHING", Effect::course},
     {"MODEL.DROP_RATE", Effect::course},
     {"MODEL.DROP_PATH_RATE", Effect::course},
@@ -82,6 +81,7 @@ void Origin::state(checkpoint::Archive& a) {
   a("global_batch", global_batch);
   a("world_size", world_size);
   a("threads", threads);
+  a("precision", precision);
   a("device", device);
   a("build", build);
   a("instruction_set", instruction_set);
@@ -148,6 +148,7 @@ std::vector<Change> compare(const Origin& before, const Origin& now) {
   add("training data", before.data, now.data, Effect::refused);
   add("samples of a global batch", std::to_string(before.global_batch), std::to_string(now.global_batch),
       Effect::refused);
+  add("precision", before.precision, now.precision, Effect::course);
   add("processes", std::to_string(before.world_size), std::to_string(now.world_size), Effect::bits);
   add("threads", std::to_string(before.threads), std::to_string(now.threads), Effect::bits);
   add("device", before.device, now.device, Effect::bits);

@@ -18,6 +18,7 @@ struct Origin {
   std::string data = {};                 ///< of the training split: samples, shapes, classes
   int64_t global_batch = 0;              ///< samples of a micro-batch over all ranks
   int64_t world_size = 1, threads = 1;
+  std::string precision = {};  ///< nn::Precision::str(): DEVICE and AMP.DTYPE auto may choose another one
   std::string device = {}, build = {}, instruction_set = {};
   void state(checkpoint::Archive&);
 };

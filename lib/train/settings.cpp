@@ -12,18 +12,6 @@ struct Name {
   void fields(config::Fields& f) { f("NAME", value, help); }
 };
 
-struct Enable {
-  bool& value;
-  void fields(config::Fields& f) {
-    f("ENABLE", value, "false: no augmentation at all, resize and normalise only");
-  }
-};
-
-struct Dataset {
-  std::string& value;
-  void fields(config::Fields& f) { f("DATASET", value, "where samples come from: a registered dataset"); }
-};
-
 template <class T>
 bool declared(std::string_view group) {
   config::declare(group, T{});
@@ -32,7 +20,7 @@ bool declared(std::string_view group) {
 
 const bool all = declared<RunSettings>("") && declared<ModelSettings>("MODEL") &&
                  declared<TrainSettings>("TRAIN") && declared<TestSettings>("TEST") &&
-                 declared<DataSettings>("") && declared<AmpSettings>("") && declared<ConvSettings>("CONV");
+                 declared<AugSettings>("AUG") && declared<AmpSettings>("") && declared<ConvSettings>("CONV");
 
 }  // namespace
 
@@ -54,7 +42,7 @@ void RunSettings::fields(config::Fields& f) {
     {.min = 0, .unit = "steps"});
   f("SAVE_KEEP", save_keep, "checkpoints that are kept, the newest ones; the best one is kept beside them",
     {.min = 1});
-  f("PLUGINS", plugins, "shared libraries with components of one's own, loaded at the start");
+  f("PLUGINS", plugins, "shared libraries with components of one's own; not built yet: only [] is accepted");
 }
 
 void ModelSettings::fields(config::Fields& f) {
@@ -86,9 +74,8 @@ void TrainSettings::fields(config::Fields& f) {
   f("AUTO_RESUME", auto_resume, "continue from the newest checkpoint of the run directory, if it has one");
   f("SYNC_BN", sync_bn, "batch norm over the batch of all processes (SyncBN) instead of each process' part");
   f("FREEZE", freeze,
-    "parameters that are not trained, by components of their name, as layer1 or blocks.0; backbone: all but "
-    "the "
-    "classifier. A frozen batch norm keeps its statistics");
+    "parameters that are not trained, by components of their name, as layer1 or blocks.0; backbone: all "
+    "but the classifier. A frozen batch norm keeps its statistics");
   f("LOSS", loss, "auto: cross_entropy for class labels, mse for values; or a registered loss");
   Name optimizer_name{optimizer, "a registered optimizer: adamw, sgd, ..."};
   f.group("OPTIMIZER", optimizer_name);
@@ -98,17 +85,18 @@ void TrainSettings::fields(config::Fields& f) {
 
 void AmpSettings::fields(config::Fields& f) {
   f("AMP_ENABLE", enable, "mixed precision");
+  f("ENABLE_AMP", simmim_enable,
+    "SimMIM's name for AMP_ENABLE, which decides; True beside AMP_ENABLE False is refused");
   f.choice("AMP_OPT_LEVEL", level, {"", "O0", "O1", "O2", "O3"},
-           "Apex' levels: O0 is f32, O1 multiplies in 16 bits, O2 rounds all weights but norms', O3 trains "
-           "in 16 bits; "
-           "'' is O1");
+           "Apex' levels: O0 is f32, O1 multiplies in 16 bits, O2 rounds all weights but norms', O3 "
+           "trains in 16 bits; '' is O1");
   f.choice("AMP.DTYPE", dtype, {"auto", "f32", "bf16", "f16"}, "auto: f16 on CUDA, f32 on the CPU");
 }
 
 void TestSettings::fields(config::Fields& f) {
   f("METRICS", metrics,
-    "registered metrics, the first of which decides what is best; empty: acc1 and acc5 for class labels, mse "
-    "and mae for values");
+    "registered metrics, the first of which decides what is best; empty: acc1 and acc5 for class labels, "
+    "mse and mae for values");
 }
 
 void ConvSettings::fields(config::Fields& f) {
@@ -116,11 +104,8 @@ void ConvSettings::fields(config::Fields& f) {
     "on the CPU, 3x3 convolutions in f32 by Winograd's algorithm where that is faster; false: direct sums");
 }
 
-void DataSettings::fields(config::Fields& f) {
-  Dataset name{dataset};
-  f.group("DATA", name);
-  Enable enable{augment};
-  f.group("AUG", enable);
+void AugSettings::fields(config::Fields& f) {
+  f("ENABLE", enable, "false: no augmentation at all, resize and normalise only");
 }
 
 }  // namespace trainer::train

@@ -45,7 +45,7 @@ struct TrainSettings {
 
 /// Mixed precision (lib/nn/precision.h).
 struct AmpSettings {
-  bool enable = true;
+  bool enable = true, simmim_enable = false;
   std::string level = {}, dtype = "auto";
   void fields(config::Fields&);
 };
@@ -62,10 +62,9 @@ struct ConvSettings {
   void fields(config::Fields&);
 };
 
-/// DATA and AUG: which data.
-struct DataSettings {
-  std::string dataset = "imagenet";
-  bool augment = true;
+/// AUG: random augmentation of training images.
+struct AugSettings {
+  bool enable = true;
   void fields(config::Fields&);
 };
 

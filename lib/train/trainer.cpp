@@ -49,7 +49,7 @@ void Trainer::report(const Evaluation& evaluation) {
 }
 
 void Trainer::run() {
-  parts_.parameters.follow_all();
+  parts_.parameters.update_all_copies();
   for (auto& hook : hooks_) hook->on_start(*this);
   parts_.loader.start(epoch_, position_);
   data::Batch batch;
@@ -129,8 +129,8 @@ StepReport Trainer::step(data::Batch& batch) {
   report.grad_norm = unscale * std::sqrt(squares.item());
   const bool finite = std::isfinite(report.loss) && std::isfinite(report.grad_norm);
   if (finite) {
-    parts_.optimizer.update(control_);
-    parts_.parameters.follow();
+    parts_.optimizer.step(control_);
+    parts_.parameters.update_copies();
     ++updates_;
     nonfinite_in_a_row_ = 0;
   } else {  // an update would spread NaN over all weights
@@ -180,8 +180,8 @@ void Trainer::check_convergence(const StepReport& report) {
   if (nonfinite_in_a_row_ >= config_.max_nonfinite) {
     fail(Exit::diverged,
          "training diverged: loss {} and gradient norm {} at step {}, not finite for {} steps in a row "
-         "(learning rate {:.3g}). "
-         "A lower TRAIN.BASE_LR, a longer TRAIN.WARMUP_EPOCHS or a smaller TRAIN.CLIP_GRAD may help",
+         "(learning rate {:.3g}). A lower TRAIN.BASE_LR, a longer TRAIN.WARMUP_EPOCHS or a smaller "
+         "TRAIN.CLIP_GRAD may help",
          text_of(report.loss), text_of(report.grad_norm), report.step, nonfinite_in_a_row_, report.lr);
   }
 }

@@ -62,12 +62,12 @@ class Trainer {
   /// Requests of any rank's process (lib/base/signals.h), the same on every rank, as of the last step or
   /// leaves_early(). A request to stop also stops this Trainer.
   const signals::Requests& requests() const { return requests_; }
-  /// For what takes long at the end of an epoch: somebody has asked to stop, so it is to be given up; it is
-  /// done when the run goes on. Never at the end of the run. All ranks call it at the same places.
+  /// True if any rank was asked to stop: long work at the end of an epoch (an evaluation) is then given up,
+  /// and done when the run is resumed. False after the last step of the run. A collective: all ranks call it.
   bool leaves_early();
 
   /// The counters of the run and the state of all hooks, both directions: for checkpoints. Weights, buffers
-  /// and optimizer state are tensors and go their own way (lib/train/resume.h).
+  /// and optimizer state are tensors, which run_state() adds (lib/train/run_state.h).
   void state(checkpoint::Archive&);
 
   const Plan& plan() const { return plan_; }
@@ -100,8 +100,8 @@ class Trainer {
   std::vector<std::unique_ptr<Hook>> hooks_;
   int64_t step_ = 0, epoch_ = 0;
   int64_t position_ = 0;  // samples of the epoch's order that have been used
-  bool end_of_epoch_due_ =
-      false;  // the last step ended an epoch or the run, and the hooks have still to be told
+  /// The last step ended an epoch or the run, and the hooks have still to be told.
+  bool end_of_epoch_due_ = false;
   int64_t updates_ = 0, skipped_ = 0, nonfinite_in_a_row_ = 0;
   bool stopped_ = false;
   signals::Requests requests_;

@@ -57,9 +57,13 @@ TEST_CASE("what is known but not there yet is refused, not ignored") {
   }
   CHECK_THAT(refused(Exit::usage, {"DETERMINISTIC", "True", "THREADS", "2"}),
              ContainsSubstring("DETERMINISTIC") && ContainsSubstring("known but not implemented yet"));
+  CHECK_THAT(refused(Exit::usage, {"PLUGINS", "['mine.so']"}),
+             ContainsSubstring("PLUGINS") && ContainsSubstring("known but not implemented yet"));
   CHECK_THAT(refused(Exit::usage, {"MODEL.TYPE", "swim"}), ContainsSubstring("unknown type 'swim'"));
   CHECK_THAT(refused(Exit::usage, {"AMP.DTYPE", "bf61"}), ContainsSubstring("did you mean bf16?"));
   CHECK_THAT(refused(Exit::usage, {"AMP_OPT_LEVEL", "O4"}), ContainsSubstring("AMP_OPT_LEVEL"));
+  CHECK_THAT(refused(Exit::usage, {"ENABLE_AMP", "True", "AMP_ENABLE", "False"}),
+             ContainsSubstring("ENABLE_AMP True contradicts AMP_ENABLE False"));
 }
 
 TEST_CASE("mistakes on the command line") {

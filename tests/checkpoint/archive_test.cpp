@@ -4,8 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "lib/base/error.h"
-#include "tests/catch.h"
+#include "tests/error_of.h"
 
 using namespace trainer;
 using checkpoint::Archive;
@@ -25,20 +24,13 @@ struct Everything {
   uint64_t natural = 0;
   double number = 0;
   std::string text;
-  std::optional<int64_t> step;
-  std::optional<double> score;
-  std::vector<bool> flags;
-  std::vector<int64_t> integers;
-  std::vector<uint64_t> naturals;
-  std::vector<double> numbers;
+  std::optional<double> score, no_score;
   std::vector<std::string> texts;
   Counter counter;
 
   void state(Archive& a) {
     a("flag", flag), a("integer", integer), a("natural", natural), a("number", number), a("text", text);
-    a("step", step), a("score", score);
-    a("flags", flags), a("integers", integers), a("naturals", naturals), a("numbers", numbers);
-    a("texts", texts), a("counter", counter);
+    a("score", score), a("no_score", no_score), a("texts", texts), a("counter", counter);
   }
 };
 
@@ -58,18 +50,6 @@ T read(const std::string& text) {
   return object;
 }
 
-template <class F>
-std::string refusal(F&& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    CHECK(e.code() == Exit::weights);
-    return e.what();
-  }
-  FAIL("no error");
-  return "";
-}
-
 }  // namespace
 
 TEST_CASE("an archive gives back what went in") {
@@ -77,8 +57,7 @@ TEST_CASE("an archive gives back what went in") {
   in.flag = true;
   in.integer = INT64_MIN, in.natural = UINT64_MAX, in.number = 0.1, in.text = "\"ü\n\t\\";
   in.score = -1.5;
-  in.flags = {true, false}, in.integers = {-1, INT64_MAX}, in.naturals = {0, UINT64_MAX};
-  in.numbers = {1, 2.5}, in.texts = {"", "b"};
+  in.texts = {"", "b"};
   in.counter = {7, 0.25};
   const std::string text = written(in);
   Everything out = read<Everything>(text);
@@ -86,12 +65,8 @@ TEST_CASE("an archive gives back what went in") {
   CHECK(out.integer == INT64_MIN);
   CHECK(out.natural == UINT64_MAX);
   CHECK(out.text == in.text);
-  CHECK_FALSE(out.step);
   CHECK(out.score == -1.5);
-  CHECK(out.flags == in.flags);
-  CHECK(out.integers == in.integers);
-  CHECK(out.naturals == in.naturals);
-  CHECK(out.numbers == in.numbers);
+  CHECK_FALSE(out.no_score);
   CHECK(out.texts == in.texts);
   CHECK(out.counter.count == 7);
   CHECK(written(out) == text);
@@ -120,22 +95,27 @@ TEST_CASE("every double comes back bit for bit") {
   bits.push_back(0x7ff0000000000001);  // a signalling NaN
   for (uint64_t x = 1, i = 0; i < 2000; ++i)
     bits.push_back(x = x * 6364136223846793005 + 1442695040888963407);
-  std::vector<double> in, out;
-  for (const uint64_t b : bits) in.push_back(std::bit_cast<double>(b));
   Archive a;
-  a("v", in);
+  for (size_t i = 0; i < bits.size(); ++i) {
+    auto value = std::bit_cast<double>(bits[i]);
+    a(std::to_string(i), value);
+  }
   Archive b(a.text(), "f");
-  b("v", out);
-  REQUIRE(out.size() == in.size());
-  for (size_t i = 0; i < in.size(); ++i) CHECK(std::bit_cast<uint64_t>(out[i]) == bits[i]);
+  for (size_t i = 0; i < bits.size(); ++i) {
+    double value = 0;
+    b(std::to_string(i), value);
+    CHECK(std::bit_cast<uint64_t>(value) == bits[i]);
+  }
 }
 
 TEST_CASE("an archive's errors name file and key") {
   const auto reading = [](const std::string& text, auto value) {
-    return refusal([&] {
-      Archive a(text, "run/state.json");
-      a.group("group", [&](Archive& g) { g("key", value); });
-    });
+    return error_of(
+        [&] {
+          Archive a(text, "run/state.json");
+          a.group("group", [&](Archive& g) { g("key", value); });
+        },
+        Exit::weights);
   };
   const auto in_group = [](const std::string& value) { return "{\"group\": {\"key\": " + value + "}}"; };
   CHECK(reading("{}", int64_t{}) == "run/state.json: has no 'group'");
@@ -156,8 +136,8 @@ TEST_CASE("an archive's errors name file and key") {
   CHECK_THAT(reading(in_group("1"), std::string()), ContainsSubstring("expected a string"));
   CHECK_THAT(reading(in_group("\"\""), std::optional<double>()),
              ContainsSubstring("expected a number or null"));
-  CHECK_THAT(reading(in_group("[1, \"a\"]"), std::vector<int64_t>()),
-             ContainsSubstring("is [1,\"a\"], expected a list, each element an integer"));
+  CHECK_THAT(reading(in_group("[1, \"a\"]"), std::vector<std::string>()),
+             ContainsSubstring("is [1,\"a\"], expected a list, each element a string"));
   for (const char* text : {"", "{", "[]", "1", "{}x", "{\"a\": nan}"}) {
     INFO(text);
     CHECK_THAT(reading(text, int64_t{}), ContainsSubstring("run/state.json: not"));
@@ -166,10 +146,10 @@ TEST_CASE("an archive's errors name file and key") {
 }
 
 TEST_CASE("a value that cannot be read is left as it was") {
-  Archive a("{\"v\": [1, null]}", "f");
-  std::vector<int64_t> v{5};
+  Archive a("{\"v\": [\"a\", null]}", "f");
+  std::vector<std::string> v{"b"};
   CHECK_THROWS_AS(a("v", v), Error);
-  CHECK(v == std::vector<int64_t>{5});
+  CHECK(v == std::vector<std::string>{"b"});
 }
 
 TEST_CASE("writing a key twice is a mistake of the program") {

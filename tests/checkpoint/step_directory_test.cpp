@@ -4,9 +4,9 @@
 
 #include "lib/base/log.h"
 #include "lib/checkpoint/hash.h"
-#include "lib/checkpoint/weights.h"
-#include "tests/catch.h"
 #include "tests/checkpoint/small_run.h"
+#include "tests/error_of.h"
+#include "tests/support/weights.h"
 #include "tests/temp_folder.h"
 
 using namespace trainer;
@@ -23,14 +23,7 @@ fs::path commit(const fs::path& folder, int64_t step, const std::string& text = 
 }
 
 std::string refusal(const fs::path& dir) {
-  try {
-    validate(dir);
-  } catch (const Error& e) {
-    CHECK(e.code() == Exit::weights);
-    return e.what();
-  }
-  FAIL("no error");
-  return "";
+  return error_of([&] { validate(dir); }, Exit::weights);
 }
 
 /// What f logs.
@@ -204,7 +197,7 @@ TEST_CASE("the newest intact step is found; broken ones are named") {
   }
 }
 
-TEST_CASE("pointers") {
+TEST_CASE("a pointer names a step, and one that names none is refused") {
   const TempFolder folder;
   CHECK_FALSE(pointed(folder.path(), "best"));
   point(folder.path(), "best", 12);

@@ -5,7 +5,8 @@
 
 #include "lib/config/config.h"
 #include "lib/io/safetensors.h"
-#include "tests/catch.h"
+#include "tests/error_of.h"
+#include "tests/support/weights.h"
 #include "tests/temp_folder.h"
 
 using namespace trainer;
@@ -46,14 +47,7 @@ std::vector<std::string> differences(nn::Module& a, nn::Module& b) {
 }
 
 std::string refusal(nn::Model& model, const fs::path& file, const checkpoint::LoadOptions& options = {}) {
-  try {
-    checkpoint::load_weights(model, file, options);
-  } catch (const Error& e) {
-    CHECK(e.code() == Exit::weights);
-    return e.what();
-  }
-  FAIL("no error");
-  return "";
+  return error_of([&] { checkpoint::load_weights(model, file, options); }, Exit::weights);
 }
 
 }  // namespace

@@ -1,9 +1,9 @@
 #include "lib/checkpoint/writer.h"
 
 #include "lib/checkpoint/step_directory.h"
-#include "lib/checkpoint/weights.h"
 #include "tests/catch.h"
 #include "tests/checkpoint/small_run.h"
+#include "tests/support/weights.h"
 #include "tests/temp_folder.h"
 
 using namespace trainer;

@@ -1,4 +1,4 @@
-// A tree of test keys below T, files in a folder of their own, and the message of an expected error.
+// A tree of test keys below T, and files in a folder of their own.
 #pragma once
 
 #include <unistd.h>
@@ -10,6 +10,7 @@
 
 #include "lib/config/config.h"
 #include "tests/catch.h"
+#include "tests/error_of.h"
 
 namespace trainer::config {
 
@@ -76,19 +77,6 @@ class Folder {
  private:
   std::filesystem::path path_;
 };
-
-/// What `action` says when it fails with this exit code; anything else fails the test.
-template <class Action>
-std::string error_of(Action&& action, Exit code = Exit::usage) {
-  try {
-    action();
-  } catch (const Error& e) {
-    CHECK(e.code() == code);
-    return e.what();
-  }
-  FAIL("no error");
-  return "";
-}
 
 inline void merge_words(Config& config, std::vector<std::string> words) { config.merge_opts(words); }
 

@@ -64,6 +64,14 @@ TEST_CASE("a small last batch is shared out evenly") {
   CHECK(std::vector{share(0), share(1), share(2), share(3)} == std::vector<int64_t>{0, 1, 0, 1});
 }
 
+TEST_CASE("empty batches, and ranks and positions that do not exist, are refused") {
+  CHECK_THROWS_WITH(Sampler({.size = 9, .batch_size = 0}), ContainsSubstring("9 samples in batches of 0"));
+  CHECK_THROWS_WITH(Sampler({.size = 9, .rank = 2, .world = 2}), ContainsSubstring("rank 2 of 2"));
+  const Sampler nine({.size = 9, .batch_size = 2});
+  CHECK_THROWS_WITH(nine.batches(10), ContainsSubstring("position 10 of 9"));
+  CHECK_THROWS_WITH(nine.slice(9), ContainsSubstring("no batch at position 9 of 9"));
+}
+
 TEST_CASE("a training split smaller than one batch is refused") {
   CHECK_THROWS_WITH(Sampler({.size = 100, .batch_size = 64, .world = 2, .drop_last = true}),
                     ContainsSubstring("DATA.BATCH_SIZE 64 on 2 ranks"));

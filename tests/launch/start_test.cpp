@@ -2,6 +2,7 @@
 #include <sys/resource.h>
 
 #include <map>
+#include <sstream>
 
 #include "lib/base/socket.h"
 #include "lib/base/store.h"
@@ -128,6 +129,18 @@ TEST_CASE("launch: the trainer beside it") {
   CHECK_THAT(outcome_of(command({"trainer", "--version"})).out, ContainsSubstring("trainer "));
   CHECK_THAT(outcome_of(command({"--opts", "TAG", "--x", "--dump_config"})).out,
              ContainsSubstring("TAG: '--x'"));
+
+  // The launcher knows by name which flags are the trainer's: one that is missing in its list shows here.
+  int flags = 0;
+  std::istringstream help(outcome_of({beside, "--help"}).out);
+  for (std::string line; std::getline(help, line);) {
+    if (!line.starts_with("  --") || line.starts_with("  --version")) continue;
+    const std::string flag = line.substr(2, line.find(' ', 2) - 2);
+    INFO(flag);
+    CHECK_THAT(outcome_of(command({flag, "--help"})).err, !ContainsSubstring("unknown argument"));
+    ++flags;
+  }
+  CHECK(flags > 20);
 }
 
 TEST_CASE("launch: unknown flags and wrong values are usage errors with a suggestion") {
@@ -142,9 +155,14 @@ TEST_CASE("launch: unknown flags and wrong values are usage errors with a sugges
       {{"--nnodes=2", "--rdzv-backend=c10d", "echo"}, "--rdzv-endpoint"},
       {{"--rdzv-backend", "etcd", "echo"}, "etcd"},
       {{"--rdzv-conf", "join_timeot=3", "echo"}, "join_timeout"},
+      {{"--rdzv-conf", "join_timeout=soon", "echo"}, "join_timeout=soon: expected a number of seconds"},
+      {{"--rdzv-conf", "is_host=maybe", "echo"}, "is_host=maybe: expected true or false"},
+      {{"--rdzv-conf", "rank=0.5", "echo"}, "rank=0.5: expected a number from 0 on"},
       {{"--tee", "7", "echo"}, "--tee 7"},
-      {{"--signals-to-handle", "SIGFOO", "echo"}, "SIGFOO"},
+      {{"--local-ranks-filter", "0,x", "echo"}, "--local-ranks-filter 0,x"},
+      {{"--signals-to-handle", "SIGFOO", "echo"}, "SIGFOO: expected names out of SIGTERM, "},
       {{"--max-restarts", "x", "echo"}, "max-restarts"},
+      {{"--max-restarts", "-1", "echo"}, "--max-restarts -1: expected a number from 0 on"},
       {{"--master-port", "99999", "echo"}, "99999"}};
   for (const auto& [words, part] : bad) {
     INFO(part);

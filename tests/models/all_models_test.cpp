@@ -2,11 +2,11 @@
 #include <cmath>
 
 #include "lib/autograd/loss.h"
-#include "lib/checkpoint/weights.h"
 #include "lib/config/config.h"
 #include "lib/nn/model.h"
 #include "lib/optim/parameters.h"
 #include "tests/catch.h"
+#include "tests/support/weights.h"
 #include "tests/temp_folder.h"
 
 using namespace trainer;

@@ -3,7 +3,6 @@
 #include <nlohmann/json.hpp>
 
 #include "lib/base/file.h"
-#include "lib/checkpoint/weights.h"
 #include "lib/io/safetensors.h"
 #include "lib/nn/loss.h"
 #include "lib/nn/model.h"
@@ -12,6 +11,7 @@
 #include "lib/optim/parameters.h"
 #include "tests/catch.h"
 #include "tests/support/golden.h"
+#include "tests/support/weights.h"
 
 using namespace trainer;
 using nlohmann::json;
@@ -121,7 +121,7 @@ void compare_training(const std::string& fixture, std::initializer_list<std::str
     }
     const std::array<double, 3> control{run.at("lr"), 1.0, static_cast<double>(step + 1)};
     parameters.segments();
-    optimizer->update(Tensor::of<double>(std::span(control), {3}));
+    optimizer->step(Tensor::of<double>(std::span(control), {3}));
   }
 }
 

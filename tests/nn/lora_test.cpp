@@ -36,7 +36,7 @@ config::Config settings(std::vector<std::string> opts) {
 }
 
 void prepare(nn::Model& model, const std::vector<std::string>& opts) {
-  nn::equip(model, settings(opts).group("MODEL"));
+  nn::apply_adapters(model, settings(opts).group("MODEL"));
   nn::initialize(model, 1);
 }
 
@@ -184,7 +184,7 @@ TEST_CASE("LoRA: what it cannot do is said in the name of its key") {
   CHECK_THROWS_WITH(prepare(model, {"MODEL.LORA.RANK", "-1"}), ContainsSubstring("MODEL.LORA.RANK"));
   const config::Config c = settings({"MODEL.LORA.RANK", "2"});
   const auto convolutions = nn::models().make("resnet18", c.group("MODEL"), {32, 32, 3});
-  CHECK_THROWS_WITH(nn::equip(*convolutions, c.group("MODEL")),
+  CHECK_THROWS_WITH(nn::apply_adapters(*convolutions, c.group("MODEL")),
                     ContainsSubstring("the model has no linear layer beside its classifier 'fc'"));
   prepare(model, {"MODEL.LORA.RANK", "2"});
   CHECK_THROWS_WITH(prepare(model, {"MODEL.LORA.RANK", "2"}), ContainsSubstring("has an adapter already"));

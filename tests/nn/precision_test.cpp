@@ -50,6 +50,8 @@ TEST_CASE("precision: which parameters have 16 bits") {
   CHECK(Precision{DType::f16, Level::O1}.scales_loss());
   CHECK_FALSE(Precision{DType::f16, Level::O3}.scales_loss());
   CHECK_FALSE(Precision{DType::bf16, Level::O1}.scales_loss());
+  CHECK(Precision{}.str() == "f32");
+  CHECK(Precision{DType::bf16, Level::O2}.str() == "bf16 (O2)");
 }
 
 TEST_CASE("precision: activations follow the weights, values stay as they were") {
@@ -78,4 +80,14 @@ TEST_CASE("precision: activations follow the weights, values stay as they were")
 
   nn::set_precision(model, {});
   CHECK(std::ranges::equal(model(x).value().span<float>(), exact.span<float>()));
+}
+
+TEST_CASE("precision: a model is moved before it gets 16-bit copies, not after") {
+  Layers model;
+  nn::initialize(model, 3);
+  nn::move_to(model, cpu);
+  nn::set_precision(model, {DType::bf16, Level::O1});
+  CHECK_THROWS_WITH(nn::move_to(model, cpu), ContainsSubstring("linear.weight has a 16-bit copy"));
+  nn::set_precision(model, {});
+  nn::move_to(model, cpu);
 }

@@ -94,7 +94,7 @@ void follow(const io::SafetensorsFile& file) {
       Tensor control = Tensor::of<double>(std::span(values), {3});
       const double norm = std::sqrt(optim::clip_by_norm(parameters, control, c.value("clip", 0.0)).item());
       CHECK(norm == Approx(norms.data<double>()[step]).epsilon(1e-6));
-      optimizer->update(control);
+      optimizer->step(control);
     }
 
     std::map<std::string, optim::Span> spans;

@@ -142,7 +142,7 @@ TEST_CASE("five updates follow PyTorch's") {
       Tensor c = control(0.1 * (1 - static_cast<double>(step) / 10), step + 1, device);
       const Tensor squares = clip_by_norm(parameters, c, t.max_norm);
       if (step == 0) CHECK(std::sqrt(squares.item()) == Approx(1.2054563760757446));
-      optimizer->update(c);
+      optimizer->step(c);
     }
     check_near(numbers(weight.var.value()), t.weight);
     check_near(numbers(bias.var.value()), t.bias);
@@ -167,7 +167,7 @@ TEST_CASE("a parameter without a gradient is moved neither by decay nor by momen
   Parameters parameters(model, {.weight_decay = 0.5}, ref);
   const auto optimizer = make(name, parameters);
   for (const auto* p : {&used, &other}) send(*p, gradient({2, 2}, 0));
-  optimizer->update(control(0.1, 1, ref));
+  optimizer->step(control(0.1, 1, ref));
 
   const Floats before = numbers(other.var.value()), used_before = numbers(used.var.value());
   parameters.zero_grad();
@@ -177,7 +177,7 @@ TEST_CASE("a parameter without a gradient is moved neither by decay nor by momen
   for (const float g : numbers(used.var.grad())) expected += double{g} * g;
   CHECK(clip_by_norm(parameters, c, 0).item() ==
         Approx(expected));  // the old gradient of `other` does not count
-  optimizer->update(c);
+  optimizer->step(c);
   CHECK(numbers(other.var.value()) == before);
   CHECK(numbers(used.var.value()) != used_before);
 }
@@ -215,7 +215,7 @@ TEST_CASE("learning rate factors scale each parameter's step") {
                         {.lr_factor = [](std::string_view name) { return name == "slow" ? 0.5 : 1.0; }}, ref);
   const auto optimizer = make("sgd", parameters, {"MOMENTUM", "0."});
   for (const auto* p : {&slow, &fast}) send(*p, ramp({1}, 1));
-  optimizer->update(control(0.25, 1, ref));
+  optimizer->step(control(0.25, 1, ref));
   CHECK(numbers(slow.var.value()) == Floats{0.875f});
   CHECK(numbers(fast.var.value()) == Floats{0.75f});
 }
@@ -236,7 +236,7 @@ TEST_CASE("a repeated step allocates nothing") {
     send(weight, gw);  // the second one needs memory of its own before it is added
     send(bias, gb);
     clip_by_norm(parameters, c, 1);
-    optimizer->update(c);
+    optimizer->step(c);
   };
   step();
   step();

@@ -1,11 +1,11 @@
 // Evaluation on several ranks: threads of this process, a LocalHub between them.
 #include "lib/train/evaluate.h"
 
-#include <thread>
+#include <array>
 
 #include "lib/comm/local.h"
 #include "lib/train/build.h"
-#include "tests/catch.h"
+#include "tests/error_of.h"
 #include "tests/train/rig.h"
 
 using namespace trainer;
@@ -66,7 +66,7 @@ std::vector<Result> evaluate_on(int ranks, int64_t samples, int64_t batch) {
   comm::LocalHub hub(ranks, 20);
   std::vector<Result> results(static_cast<size_t>(ranks));
   const config::Config config = config::Config::defaults();
-  const auto rank_main = [&](int rank) {
+  on_ranks(ranks, [&](int rank) {
     Result& result = results[static_cast<size_t>(rank)];
     const auto comm = ranks == 1 ? alone() : hub.join(rank);
     Metrics metrics;
@@ -80,11 +80,7 @@ std::vector<Result> evaluate_on(int ranks, int64_t samples, int64_t batch) {
     evaluate(model, context, *loss, metrics, loader, *comm);
     result.evaluation =
         *evaluate(model, context, *loss, metrics, loader, *comm);  // nothing is left of the first
-  };
-  std::vector<std::thread> threads;
-  for (int rank = 1; rank < ranks; ++rank) threads.emplace_back(rank_main, rank);
-  rank_main(0);
-  for (std::thread& t : threads) t.join();
+  });
   return results;
 }
 
@@ -110,6 +106,33 @@ TEST_CASE("a metric of all samples together is the same for any number of ranks"
   }
 }
 
+TEST_CASE("a metric with wrong rows on one rank is an error on every rank") {
+  class Short final : public metrics::Metric {
+   public:
+    void update(const Tensor& output, const Tensor&) override { rows_.add(output.span<float>().first(4)); }
+    double value() const override { return 0; }
+  };
+  constexpr int ranks = 2;
+  comm::LocalHub hub(ranks, 20);
+  std::array<std::string, ranks> errors;
+  on_ranks(ranks, [&](int rank) {
+    const auto comm = hub.join(rank);
+    Metrics metrics;
+    metrics.emplace_back("short", std::make_unique<Short>());
+    const auto loss = nn::losses().make("cross_entropy", config::Config::defaults().group("MODEL"));
+    Echo model;
+    nn::Context context;
+    data::Loader loader = make_loader(std::make_shared<Logits>(3), 2, false, rank, ranks);  // 1 and 2 samples
+    try {
+      evaluate(model, context, *loss, metrics, loader, *comm);
+    } catch (const Error& error) {
+      errors[static_cast<size_t>(rank)] = error.what();
+    }
+  });
+  for (const std::string& error : errors)
+    CHECK_THAT(error, ContainsSubstring("rank 1: metric short has added 1 rows for 2 samples"));
+}
+
 TEST_CASE("metrics are those of TEST.METRICS, and fit the data") {
   config::Config config = config::Config::defaults();
   const auto names = [&](const data::Spec& spec) {
@@ -123,11 +146,5 @@ TEST_CASE("metrics are those of TEST.METRICS, and fit the data") {
   CHECK(names(values) == std::vector<std::string>{"mse", "mae"});
   config.merge_opts(std::vector<std::string>{"TEST.METRICS", "['auroc', 'acc1']"});
   CHECK(names(classes) == std::vector<std::string>{"auroc", "acc1"});
-  try {
-    names(values);
-    FAIL("no error");
-  } catch (const Error& error) {
-    CHECK(error.code() == Exit::usage);
-    CHECK_THAT(error.what(), ContainsSubstring("TEST.METRICS: auroc is not for such data"));
-  }
+  CHECK_THAT(error_of([&] { names(values); }), ContainsSubstring("TEST.METRICS: auroc is not for such data"));
 }

@@ -1,5 +1,4 @@
 // Several ranks train as one does: threads of this process, a LocalHub between them.
-#include <thread>
 
 #include "lib/comm/local.h"
 #include "lib/train/evaluate.h"
@@ -23,7 +22,7 @@ std::vector<Result> train_on(int ranks, const TrainerConfig& recipe, int64_t sam
                              bool sync_bn = false) {
   comm::LocalHub hub(ranks, 20);
   std::vector<Result> results(static_cast<size_t>(ranks));
-  const auto rank_main = [&](int rank) {
+  on_ranks(ranks, [&](int rank) {
     Result& result = results[static_cast<size_t>(rank)];
     Rig rig(recipe, std::make_shared<Line>(samples), global_batch / ranks, false,
             ranks == 1 ? alone() : hub.join(rank), static_cast<uint64_t>(rank + 1), sync_bn);
@@ -35,11 +34,7 @@ std::vector<Result> train_on(int ranks, const TrainerConfig& recipe, int64_t sam
     metrics.emplace_back("mse", metrics::metrics().make("mse", config::Config::defaults().group("TEST")));
     data::Loader loader = make_loader(std::make_shared<Line>(11), 2, false, rank, ranks);
     result.evaluation = *evaluate(rig.model, rig.trainer->context(), *rig.loss, metrics, loader, *rig.comm);
-  };
-  std::vector<std::thread> threads;
-  for (int rank = 1; rank < ranks; ++rank) threads.emplace_back(rank_main, rank);
-  rank_main(0);
-  for (std::thread& t : threads) t.join();
+  });
   return results;
 }
 
@@ -87,25 +82,22 @@ TEST_CASE("a gradient that is not finite on one rank is skipped by all") {
   comm::LocalHub hub(2, 20);
   std::vector<int64_t> skipped(2);
   std::vector<std::vector<float>> values(2);
-  const auto rank_main = [&](int rank) {
+  on_ranks(2, [&](int rank) {
     // Sample 1 is broken: rank 0 reads it in the first step.
     Rig rig({.epochs = 1}, std::make_shared<Line>(12, std::vector<int64_t>{1}), 2, false, hub.join(rank));
     each_step(rig, [&](Trainer&, const StepReport& r) { skipped[static_cast<size_t>(rank)] = r.skipped; });
     rig.trainer->run();
     values[static_cast<size_t>(rank)] = rig.values();
-  };
-  std::thread other(rank_main, 1);
-  rank_main(0);
-  other.join();
+  });
   CHECK(skipped == std::vector<int64_t>{1, 1});
   CHECK(values[0] == values[1]);
 }
 
 TEST_CASE("an error on rank 0 is every rank's") {
   comm::LocalHub hub(2, 20);
-  std::vector<std::string> told(2);
+  std::vector<std::string> told(2), errors(2);
   std::vector<Exit> codes(2);
-  const auto rank_main = [&](int rank) {
+  on_ranks(2, [&](int rank) {
     const auto comm = hub.join(rank);
     const auto i = static_cast<size_t>(rank);
     told[i] = on_rank0(*comm, [&] { return fmt::format("rank {} says", rank); });
@@ -113,12 +105,10 @@ TEST_CASE("an error on rank 0 is every rank's") {
       on_rank0(*comm, []() -> std::string { fail(Exit::weights, "broken"); });
     } catch (const Error& e) {
       codes[i] = e.code();
-      CHECK(std::string(e.what()) == "broken");
+      errors[i] = e.what();
     }
-  };
-  std::thread other(rank_main, 1);
-  rank_main(0);
-  other.join();
+  });
   CHECK(told == std::vector<std::string>{"rank 0 says", "rank 0 says"});
+  CHECK(errors == std::vector<std::string>{"broken", "broken"});
   CHECK(codes == std::vector<Exit>{Exit::weights, Exit::weights});
 }

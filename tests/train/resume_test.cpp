@@ -8,7 +8,7 @@
 #include "lib/train/evaluate.h"
 #include "lib/train/hooks/metrics_log.h"
 #include "lib/train/hooks/save.h"
-#include "tests/catch.h"
+#include "tests/error_of.h"
 #include "tests/temp_folder.h"
 #include "tests/train/rig.h"
 
@@ -141,8 +141,10 @@ TEST_CASE("what changed since a checkpoint is judged key by key") {
   CHECK(effect_of("MODEL.NAME") == Effect::refused);
   CHECK(effect_of("SEED") == Effect::refused);
 
-  const Origin before{
-      .config = {"SEED: 0", "TAG: 'a'", "TRAIN.EPOCHS: 3"}, .data = "9 samples", .global_batch = 4};
+  const Origin before{.config = {"SEED: 0", "TAG: 'a'", "TRAIN.EPOCHS: 3"},
+                      .data = "9 samples",
+                      .global_batch = 4,
+                      .precision = "f32"};
   Origin now = before;
   CHECK(compare(before, now).empty());
   now.config = {"NEW.KEY: 1", "SEED: 0", "TAG: 'b'", "TRAIN.EPOCHS: 5"};
@@ -153,16 +155,19 @@ TEST_CASE("what changed since a checkpoint is judged key by key") {
   CHECK(changes[2].key == "processes");
   check_changes(changes, "here");
 
-  now.config[1] = "SEED: 1";
+  now = before;
+  now.precision = "f16 (O1)";  // DEVICE auto has found a GPU: no key says so
+  const auto other = compare(before, now);
+  REQUIRE(other.size() == 1);
+  CHECK(other[0].key == "precision");
+  CHECK(other[0].before == "f32");
+  CHECK(other[0].after == "f16 (O1)");
+  CHECK(other[0].effect == Effect::course);
+
+  now.config[0] = "SEED: 1";
   now.global_batch = 8;
-  try {
-    check_changes(compare(before, now), "here");
-    FAIL("no error");
-  } catch (const Error& e) {
-    CHECK(e.code() == Exit::usage);
-    CHECK_THAT(e.what(), ContainsSubstring("SEED: 0 -> 1"));
-    CHECK_THAT(e.what(), ContainsSubstring("samples of a global batch: 4 -> 8"));
-  }
+  CHECK_THAT(error_of([&] { check_changes(compare(before, now), "here"); }),
+             ContainsSubstring("SEED: 0 -> 1") && ContainsSubstring("samples of a global batch: 4 -> 8"));
 }
 
 TEST_CASE("the fingerprint of data is that of what the dataset holds") {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <thread>
 
 #include "lib/config/config.h"
 #include "lib/nn/layers.h"
@@ -53,6 +54,15 @@ inline data::Loader make_loader(std::shared_ptr<const data::Dataset> dataset, in
   const data::Sampler sampler(
       {.size = dataset->size(), .batch_size = batch, .rank = rank, .world = ranks, .drop_last = drop_last});
   return {std::move(dataset), sampler, {.batch_size = batch, .num_workers = 0}};
+}
+
+/// Calls f(rank) in a thread for each rank and waits for all.
+template <class F>
+void on_ranks(int ranks, F&& f) {
+  std::vector<std::thread> threads;
+  for (int rank = 1; rank < ranks; ++rank) threads.emplace_back(f, rank);
+  f(0);
+  for (std::thread& t : threads) t.join();
 }
 
 inline std::unique_ptr<comm::Comm> alone() {

@@ -8,7 +8,7 @@
 #include "lib/checkpoint/step_directory.h"
 #include "lib/train/hooks/metrics_log.h"
 #include "lib/train/hooks/save.h"
-#include "tests/catch.h"
+#include "tests/error_of.h"
 #include "tests/temp_folder.h"
 #include "tests/train/rig.h"
 
@@ -44,13 +44,8 @@ TEST_CASE("a run directory is new, then used") {
 TEST_CASE("a run directory is locked") {
   const TempFolder folder;
   const RunDirectory run(folder.path());
-  try {
-    const RunDirectory second(folder.path());
-    FAIL("no error");
-  } catch (const Error& e) {
-    CHECK(e.code() == Exit::usage);
-    CHECK_THAT(e.what(), ContainsSubstring(folder.path().string()));
-  }
+  CHECK_THAT(error_of([&] { const RunDirectory second(folder.path()); }),
+             ContainsSubstring(folder.path().string()));
 }
 
 namespace {

@@ -3,7 +3,7 @@
 #include "lib/ops/elementwise.h"
 #include "lib/train/evaluate.h"
 #include "lib/train/hooks/profile.h"
-#include "tests/catch.h"
+#include "tests/error_of.h"
 #include "tests/train/rig.h"
 
 using namespace trainer;
@@ -143,14 +143,9 @@ TEST_CASE("a step that is not finite changes nothing and is counted") {
 
 TEST_CASE("too many steps in a row that are not finite end the run") {
   Rig rig({.epochs = 1, .max_nonfinite = 2}, std::make_shared<Line>(10, std::vector<int64_t>{2, 5}), 2);
-  try {
-    rig.trainer->run();
-    FAIL("no error");
-  } catch (const Error& e) {
-    CHECK(e.code() == Exit::diverged);
-    CHECK_THAT(e.what(), ContainsSubstring("loss nan") && ContainsSubstring("step 3") &&
-                             ContainsSubstring("2 steps in a row"));
-  }
+  CHECK_THAT(
+      error_of([&] { rig.trainer->run(); }, Exit::diverged),
+      ContainsSubstring("loss nan") && ContainsSubstring("step 3") && ContainsSubstring("2 steps in a row"));
 }
 
 TEST_CASE("evaluation counts each sample once and restores the mode") {

@@ -19,9 +19,8 @@ struct LoraKeys {
     f("ALPHA", alpha, "LoRA: the update is scaled by ALPHA / RANK", {.min = 0, .min_open = true});
     f("DROPOUT", dropout, "LoRA: dropout on the input of the update", {.min = 0, .max = 0.999});
     f("TARGETS", targets,
-      "LoRA: the linear layers, by components of their path, as qkv or layers.0; []: all but the classifier, "
-      "which is "
-      "trained whole");
+      "LoRA: the linear layers, by components of their path, as qkv or layers.0; []: all but the "
+      "classifier, which is trained whole");
   }
 };
 
@@ -33,7 +32,7 @@ class Lora final : public Adapter {
         a_(in, keys.rank, {.bias = false}),
         b_(keys.rank, out, {.bias = false, .init = Init::zeros()}) {}
 
-  Var adapt(const Var& x, const Var& y) override {
+  Var forward(const Var& x, const Var& y) override {
     return autograd::add(y, b_(autograd::scale(a_(drop_(x)), scale_)));  // scaled where it is r wide
   }
 
@@ -59,10 +58,11 @@ class LoraMethod final : public AdapterMethod {
   };
   explicit LoraMethod(const Config& c) : keys_(c.lora) {}
 
-  void equip(Model& model) const override {
+  void apply(Model& model) const override {
     if (keys_.rank == 0) return;
-    add_adapters(model, "MODEL.LORA.TARGETS", keys_.targets,
-                 [&](const Linear& layer) { return std::make_unique<Lora>(layer.in(), layer.out(), keys_); });
+    add_adapters(model, "MODEL.LORA.TARGETS", keys_.targets, [&](const Linear& layer) {
+      return std::make_unique<Lora>(layer.in_features(), layer.out_features(), keys_);
+    });
   }
 
  private:

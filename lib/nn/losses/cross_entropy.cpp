@@ -1,4 +1,5 @@
-// Softmax cross entropy with label smoothing, for class indices and for probabilities.
+// Softmax cross entropy with label smoothing (torch.nn.CrossEntropyLoss), for class indices i64 [N] and for
+// probabilities f32 [N, K].
 #include "lib/autograd/loss.h"
 #include "lib/config/fields.h"
 #include "lib/nn/loss.h"

@@ -1,4 +1,5 @@
-// Mean squared error, for regression. A target [N] meets an output [N, 1].
+// Mean squared error over all elements, for regression (torch.nn.MSELoss). Targets are f32 in the output's
+// shape [N, K]; [N] stands for [N, 1].
 #include "lib/autograd/elementwise.h"
 #include "lib/autograd/loss.h"
 #include "lib/config/fields.h"

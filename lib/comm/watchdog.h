@@ -1,4 +1,4 @@
-// Watch: finds out why a collective waits, and ends it.
+// Watchdog: finds out why a collective waits, and ends it.
 //
 // A thread of its own looks ten times a second at the collective that this rank is in. When it has waited for
 // a second the rank says so at the store, and reads what the rank that it waits for has said there: if that
@@ -15,16 +15,16 @@
 #include <thread>
 #include <vector>
 
-#include "lib/comm/meeting.h"
+#include "lib/comm/rendezvous.h"
 
 namespace trainer::comm {
 
-class Watch {
+class Watchdog {
  public:
   /// `lost(r)`: the connection to rank r has broken. `interrupt` makes the collective that runs return from
   /// whatever it waits for; none may be running.
-  Watch(Meeting&, double timeout, std::function<bool(int rank)> lost, std::function<void()> interrupt);
-  ~Watch();
+  Watchdog(Rendezvous&, double timeout, std::function<bool(int rank)> lost, std::function<void()> interrupt);
+  ~Watchdog();
 
   /// A collective begins; `text` has to live until end(). Throws the verdict if there is one.
   void begin(uint64_t sequence, const std::string& text);
@@ -62,7 +62,7 @@ class Watch {
   std::optional<Error> error_of(int rank);
   void judge(const Error&, const std::string& to_others);
 
-  Meeting& meeting_;
+  Rendezvous& rendezvous_;
   double timeout_;
   std::function<bool(int)> lost_;
   std::function<void()> interrupt_;

@@ -1,4 +1,5 @@
-// Meeting: the ranks of a world at their store, before and beside their collectives.
+// Rendezvous: how the ranks of a world find each other before their first collective, and what they tell each
+// other beside collectives. All of it goes through the store (lib/base/store.h).
 #pragma once
 
 #include <atomic>
@@ -19,17 +20,17 @@ struct Member {
   std::string host, pids;  ///< `pids` names the process-id namespace
 };
 
-class Meeting {
+class Rendezvous {
  public:
   /// Serves the store if that falls to this rank, registers and waits for the others. Throws
   /// Error(Exit::distributed) on every rank if a rank is there twice or was told another world size, naming
   /// the processes, or if ranks have not come within `timeout` seconds, naming them.
-  Meeting(const World&, double timeout);
+  Rendezvous(const World&, double timeout);
   /// The rank that serves the store waits until the others have left: long enough for a clean end of all, or
   /// for a moment after an error (in which they may read what has happened).
-  ~Meeting();
-  Meeting(const Meeting&) = delete;
-  Meeting& operator=(const Meeting&) = delete;
+  ~Rendezvous();
+  Rendezvous(const Rendezvous&) = delete;
+  Rendezvous& operator=(const Rendezvous&) = delete;
 
   Store& store() { return *store_; }
   /// A key of this world.
@@ -48,7 +49,7 @@ class Meeting {
   /// What a rank has left, if anything.
   std::optional<std::string> read_note(std::string_view kind, int rank);
 
-  /// The run ends in an error: ~Meeting() does not wait for long.
+  /// The run ends in an error: ~Rendezvous() does not wait for long.
   void mark_failed() { failed_ = true; }
 
  private:
@@ -65,7 +66,7 @@ class Meeting {
   Member self_;
   std::vector<Member> members_;
   bool rank0_serves_;
-  double patience_;  // seconds that ~Meeting() may wait at a clean end
+  double patience_;  // seconds that ~Rendezvous() may wait at a clean end
   std::atomic<bool> failed_ = false;
 };
 

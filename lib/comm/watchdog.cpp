@@ -1,4 +1,4 @@
-#include "lib/comm/watch.h"
+#include "lib/comm/watchdog.h"
 
 #include <algorithm>
 #include <charconv>
@@ -28,14 +28,15 @@ std::pair<uint64_t, std::string> split_number(const std::string& note) {
 
 }  // namespace
 
-std::string Watch::Wait::str() const { return fmt::format("{} (#{})", text, sequence); }
+std::string Watchdog::Wait::str() const { return fmt::format("{} (#{})", text, sequence); }
 
-Watch::Watch(Meeting& meeting, double timeout, std::function<bool(int)> lost, std::function<void()> interrupt)
-    : meeting_(meeting), timeout_(timeout), lost_(std::move(lost)), interrupt_(std::move(interrupt)) {
+Watchdog::Watchdog(Rendezvous& rendezvous, double timeout, std::function<bool(int)> lost,
+                   std::function<void()> interrupt)
+    : rendezvous_(rendezvous), timeout_(timeout), lost_(std::move(lost)), interrupt_(std::move(interrupt)) {
   thread_ = std::thread([this] { run(); });
 }
 
-Watch::~Watch() {
+Watchdog::~Watchdog() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
@@ -44,7 +45,7 @@ Watch::~Watch() {
   thread_.join();
 }
 
-void Watch::begin(uint64_t sequence, const std::string& text) {
+void Watchdog::begin(uint64_t sequence, const std::string& text) {
   const std::lock_guard lock(mutex_);
   if (verdict_) throw Error(*verdict_);
   running_ = true;
@@ -53,17 +54,17 @@ void Watch::begin(uint64_t sequence, const std::string& text) {
   text_ = &text;
 }
 
-void Watch::wait_for(int peer) {
+void Watchdog::wait_for(int peer) {
   peer_.store(peer, std::memory_order_relaxed);
   waits_.fetch_add(1, std::memory_order_relaxed);
 }
 
-void Watch::end() {
+void Watchdog::end() {
   const std::lock_guard lock(mutex_);
   running_ = false;
 }
 
-void Watch::resume(int peer, bool failed) {
+void Watchdog::resume(int peer, bool failed) {
   Lock lock(mutex_);
   if (failed && !verdict_) {
     failed_ = true;
@@ -71,8 +72,8 @@ void Watch::resume(int peer, bool failed) {
     changed_.wait_for(lock, most_thought, [&] { return verdict_.has_value(); });
     if (!verdict_) {
       const Wait wait{sequence_, 0, *text_, peer, now() - since_, true};
-      verdict_ = wait.seconds < timeout_ ? connection_lost(wait) : timed_out(wait, meeting_.name(peer));
-      meeting_.mark_failed();
+      verdict_ = wait.seconds < timeout_ ? connection_lost(wait) : timed_out(wait, rendezvous_.name(peer));
+      rendezvous_.mark_failed();
     }
   }
   if (!verdict_) return;
@@ -80,22 +81,22 @@ void Watch::resume(int peer, bool failed) {
   throw Error(*verdict_);
 }
 
-void Watch::give_up(const std::string& why) {
+void Watchdog::give_up(const std::string& why) {
   const std::lock_guard lock(mutex_);
-  const std::string self = meeting_.name(meeting_.self().rank);
+  const std::string self = rendezvous_.name(rendezvous_.self().rank);
   if (!verdict_) judge(Error(Exit::distributed, why), fmt::format("{} gave up: {}", self, why));
 }
 
 /// With the lock held.
-void Watch::judge(const Error& error, const std::string& to_others) {
+void Watchdog::judge(const Error& error, const std::string& to_others) {
   verdict_ = error;
-  meeting_.mark_failed();
+  rendezvous_.mark_failed();
   farewell_ = fmt::format("{} {}", static_cast<int>(error.code()), to_others);
   interrupt_();
   changed_.notify_all();
 }
 
-void Watch::run() {
+void Watchdog::run() {
   Lock lock(mutex_);
   while (true) {
     changed_.wait_for(lock, tick, [&] { return stopping_ || farewell_ || (failed_ && !verdict_); });
@@ -103,7 +104,7 @@ void Watch::run() {
       const std::string note = *std::exchange(farewell_, std::nullopt);
       lock.unlock();
       try {
-        if (store_works_) meeting_.leave_note("failed", note);
+        if (store_works_) rendezvous_.leave_note("failed", note);
       } catch (const Error& error) {
         log::debug("the other ranks are not told: {}", error.what());
       }
@@ -114,7 +115,7 @@ void Watch::run() {
   }
 }
 
-void Watch::look(Lock& lock) {
+void Watchdog::look(Lock& lock) {
   Wait wait{sequence_, waits_, {}, peer_, now() - since_, failed_};
   if (wait.seconds < soon && !wait.failed) return;
   wait.text = *text_;
@@ -124,7 +125,7 @@ void Watch::look(Lock& lock) {
   if (error && running_ && !verdict_ && sequence_ == wait.sequence) judge(*error, error->what());
 }
 
-std::optional<Error> Watch::investigate(const Wait& wait) {
+std::optional<Error> Watchdog::investigate(const Wait& wait) {
   if (wait.seconds >= timeout_) return late(wait);
   if (wait.failed) return gone(wait);
   if (lost_(wait.peer)) {
@@ -144,32 +145,32 @@ std::optional<Error> Watch::investigate(const Wait& wait) {
   }
 }
 
-std::optional<Error> Watch::ask_store(const Wait& wait) {
+std::optional<Error> Watchdog::ask_store(const Wait& wait) {
   if (noted_in_ != wait.sequence) {
-    meeting_.leave_note("waits", fmt::format("{} {}", wait.sequence, wait.text));
+    rendezvous_.leave_note("waits", fmt::format("{} {}", wait.sequence, wait.text));
     noted_in_ = wait.sequence;
   }
   if (auto error = error_of(wait.peer)) return error;
-  const auto note = meeting_.read_note("waits", wait.peer);
+  const auto note = rendezvous_.read_note("waits", wait.peer);
   if (!note) return {};
   const auto [sequence, text] = split_number(*note);
   if (sequence != wait.sequence || text == wait.text) return {};
-  const bool first = meeting_.self().rank < wait.peer;
+  const bool first = rendezvous_.self().rank < wait.peer;
   const auto side = [](int rank, const std::string& calls) { return fmt::format("rank {} {}", rank, calls); };
-  const std::string mine = side(meeting_.self().rank, wait.text), other = side(wait.peer, text);
+  const std::string mine = side(rendezvous_.self().rank, wait.text), other = side(wait.peer, text);
   return Error(Exit::distributed, fmt::format("ranks call different things (#{}): {}, {}", sequence,
                                               first ? mine : other, first ? other : mine));
 }
 
 /// What a rank has said before it gave up.
-std::optional<Error> Watch::error_of(int rank) {
-  const auto note = meeting_.read_note("failed", rank);
+std::optional<Error> Watchdog::error_of(int rank) {
+  const auto note = rendezvous_.read_note("failed", rank);
   if (!note) return {};
   const auto [code, text] = split_number(*note);
   return Error(static_cast<Exit>(code), text);
 }
 
-Error Watch::gone(const Wait& wait) {
+Error Watchdog::gone(const Wait& wait) {
   try {
     if (store_works_) {
       if (auto error = error_of(wait.peer)) return *error;
@@ -180,33 +181,34 @@ Error Watch::gone(const Wait& wait) {
   return connection_lost(wait);
 }
 
-Error Watch::connection_lost(const Wait& wait) const {
+Error Watchdog::connection_lost(const Wait& wait) const {
   return Error(Exit::distributed,
-               fmt::format("{} is gone: connection lost in {}", meeting_.name(wait.peer), wait.str()));
+               fmt::format("{} is gone: connection lost in {}", rendezvous_.name(wait.peer), wait.str()));
 }
 
-Error Watch::timed_out(const Wait& wait, const std::string& ranks) const {
+Error Watchdog::timed_out(const Wait& wait, const std::string& ranks) const {
   return Error(Exit::watchdog, fmt::format("{} has waited {:g} s for {}", wait.str(), timeout_, ranks));
 }
 
 /// Of the ranks that are waited for, those that are stopped or have not begun this collective.
-Error Watch::late(const Wait& wait) {
+Error Watchdog::late(const Wait& wait) {
   const std::vector<board::Entry> board = board::read();
   const auto entry = [&](int rank) { return std::ranges::find(board, rank, &board::Entry::rank); };
   const auto has_come = [&](int rank) {
     if (entry(rank) != board.end()) return entry(rank)->sequence >= wait.sequence;
     try {
-      const auto note = store_works_ ? meeting_.read_note("waits", rank) : std::nullopt;
+      const auto note = store_works_ ? rendezvous_.read_note("waits", rank) : std::nullopt;
       return note && split_number(*note).first >= wait.sequence;
     } catch (const Error&) {
       return false;
     }
   };
   std::vector<int> candidates, named;
-  for (int r = wait.peer; r < meeting_.self().size; ++r) {
-    if (r != meeting_.self().rank) candidates.push_back(r);
+  for (int r = wait.peer; r < rendezvous_.self().size; ++r) {
+    if (r != rendezvous_.self().rank) candidates.push_back(r);
   }
-  std::ranges::copy_if(candidates, std::back_inserter(named), [&](int r) { return meeting_.is_stopped(r); });
+  std::ranges::copy_if(candidates, std::back_inserter(named),
+                       [&](int r) { return rendezvous_.is_stopped(r); });
   const bool stopped = !named.empty();
   if (!stopped) {
     std::ranges::copy_if(candidates, std::back_inserter(named), [&](int r) { return !has_come(r); });
@@ -216,7 +218,7 @@ Error Watch::late(const Wait& wait) {
   constexpr size_t most = 8;
   std::string ranks;
   for (size_t i = 0; i < std::min(named.size(), most); ++i) {
-    ranks += fmt::format("{}{}", i == 0 ? "" : ", ", meeting_.name(named[i]));
+    ranks += fmt::format("{}{}", i == 0 ? "" : ", ", rendezvous_.name(named[i]));
     if (stopped) ranks += ", which is stopped";
     if (entry(named[i]) != board.end()) ranks += fmt::format(" [{}]", board::describe(*entry(named[i])));
   }

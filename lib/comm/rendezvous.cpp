@@ -1,4 +1,4 @@
-#include "lib/comm/meeting.h"
+#include "lib/comm/rendezvous.h"
 
 #include <unistd.h>
 
@@ -39,7 +39,7 @@ std::string describe(const Member& m) { return fmt::format("rank {} (pid {} on {
 
 }  // namespace
 
-Meeting::Meeting(const World& world, double timeout)
+Rendezvous::Rendezvous(const World& world, double timeout)
     : prefix_(fmt::format("comm/{}/{}/", world.restart, world.purpose)),
       self_{world.rank, world.size, ::getpid(), host_name(), link_target("/proc/self/ns/pid")},
       rank0_serves_(world.rank0_serves),
@@ -57,7 +57,7 @@ Meeting::Meeting(const World& world, double timeout)
   }
 }
 
-void Meeting::register_self(const World& world) {
+void Rendezvous::register_self(const World& world) {
   const std::string mine = fmt::format("rank/{}/", world.rank);
   const int64_t count = store_->add(key(mine + "count"), 1);
   if (count > 1) {
@@ -74,7 +74,7 @@ void Meeting::register_self(const World& world) {
   }
 }
 
-void Meeting::wait_for_all(double timeout) {
+void Rendezvous::wait_for_all(double timeout) {
   std::vector<std::string> keys;
   for (int r = 0; r < self_.size; ++r) keys.push_back(key(fmt::format("rank/{}/member", r)));
   const std::string refused = key("refused");
@@ -97,23 +97,23 @@ void Meeting::wait_for_all(double timeout) {
   }
 }
 
-void Meeting::compare(const Member& a, const Member& b) {
+void Rendezvous::compare(const Member& a, const Member& b) {
   if (a.size == b.size) return;
   refuse(
       fmt::format("{} is in a world of {} ranks, {} in one of {}", describe(a), a.size, describe(b), b.size));
 }
 
-void Meeting::refuse(const std::string& why) {
+void Rendezvous::refuse(const std::string& why) {
   store_->set(key("refused"), why);
   fail(Exit::distributed, "{}", why);
 }
 
-Meeting::~Meeting() {
+Rendezvous::~Rendezvous() {
   if (std::uncaught_exceptions() > 0) failed_ = true;
   leave();
 }
 
-void Meeting::leave() noexcept {
+void Rendezvous::leave() noexcept {
   try {
     leave_note("left", "");
     if (!server_) return;
@@ -125,16 +125,16 @@ void Meeting::leave() noexcept {
   }
 }
 
-bool Meeting::on_one_host() const {
+bool Rendezvous::on_one_host() const {
   return std::ranges::all_of(members_, [&](const Member& m) { return m.host == self_.host; });
 }
 
-std::string Meeting::name(int rank) const {
+std::string Rendezvous::name(int rank) const {
   const Member& m = members_.at(static_cast<size_t>(rank));
   return on_one_host() ? fmt::format("rank {} (pid {})", rank, m.pid) : describe(m);
 }
 
-bool Meeting::is_stopped(int rank) const {
+bool Rendezvous::is_stopped(int rank) const {
   const Member& m = members_.at(static_cast<size_t>(rank));
   if (m.host != self_.host || m.pids != self_.pids) return false;
   std::ifstream file(fmt::format("/proc/{}/stat", m.pid));
@@ -146,17 +146,17 @@ bool Meeting::is_stopped(int rank) const {
 }
 
 /// A store in a process that is stopped takes connections but does not answer.
-void Meeting::check_store() const {
+void Rendezvous::check_store() const {
   check(Exit::distributed, !rank0_serves_ || self_.rank == 0 || members_.empty() || !is_stopped(0),
         "rank 0, which serves the store, is stopped");
 }
 
-void Meeting::leave_note(std::string_view kind, const std::string& text) {
+void Rendezvous::leave_note(std::string_view kind, const std::string& text) {
   check_store();
   store_->set(key(fmt::format("{}/{}", kind, self_.rank)), text);
 }
 
-std::optional<std::string> Meeting::read_note(std::string_view kind, int rank) {
+std::optional<std::string> Rendezvous::read_note(std::string_view kind, int rank) {
   check_store();
   const std::string k = key(fmt::format("{}/{}", kind, rank));
   if (!store_->wait({k}, 0).empty()) return std::nullopt;
