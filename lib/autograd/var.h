@@ -143,7 +143,7 @@ class Grads {
  public:
   const Tensor& dy() const { return dy_; }
   /// No one else holds dy(): it may be overwritten.
-  bool dy_is_ours() const { return dy_.storage().unique(); }
+  bool dy_is_unique() const { return dy_.storage().unique(); }
   bool wants(int input) const { return static_cast<bool>(node_.input_[input]); }
   /// Where the gradient of an input goes: a tensor of the input's shape, to be written whole (for a
   /// parameter's first gradient of a step this is the gradient arena itself). Undefined if nobody wants it.

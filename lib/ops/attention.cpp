@@ -28,17 +28,19 @@ Shape output_shape(const Shape& qkv) { return {qkv[0], qkv[1], qkv[3], qkv[4]}; 
 
 }  // namespace
 
-Attended attention(const Tensor& qkv, const Tensor& bias, const Tensor& mask, const AttentionArgs& args) {
+AttentionResult attention(const Tensor& qkv, const Tensor& bias, const Tensor& mask,
+                          const AttentionArgs& args) {
   expect_inputs(Attention::name, qkv, bias, mask);
   const Shape& s = qkv.shape();
-  Attended out{Tensor::empty(output_shape(s), qkv.dtype(), qkv.device()),
-               Tensor::empty({s[0], s[3], s[1]}, accumulation_dtype(qkv.dtype()), qkv.device())};
+  AttentionResult out{Tensor::empty(output_shape(s), qkv.dtype(), qkv.device()),
+                      Tensor::empty({s[0], s[3], s[1]}, accumulation_dtype(qkv.dtype()), qkv.device())};
   Kernels<Attention>::on(qkv.device())(qkv, bias, mask, scale_of(Attention::name, args, qkv), out.y, out.lse);
   return out;
 }
 
 void attention_backward(const Tensor& dy, const Tensor& qkv, const Tensor& bias, const Tensor& mask,
-                        const AttentionArgs& args, const Attended& forward, Tensor& dqkv, Tensor& dbias) {
+                        const AttentionArgs& args, const AttentionResult& forward, Tensor& dqkv,
+                        Tensor& dbias) {
   constexpr std::string_view op = AttentionBackward::name;
   expect_inputs(op, qkv, bias, mask);
   expect(op, "y", forward.y, output_shape(qkv.shape()), qkv.dtype(), qkv.device());

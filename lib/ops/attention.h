@@ -26,7 +26,7 @@ struct AttentionBackward {
                   const Tensor& y, const Tensor& lse, Tensor& dqkv, Tensor& dbias);
 };
 
-struct Attended {
+struct AttentionResult {
   Tensor y;    ///< [N, L, H, D]
   Tensor lse;  ///< [N, H, L]: log sum exp of a row of scores, f32 (f64 for f64)
 };
@@ -34,11 +34,11 @@ struct Attended {
 /// qkv [N, L, 3, H, D]. `bias` [H, L, L] (relative positions) and `mask` [G, L, L] (N a multiple of G; sample
 /// n has mask n % G, as windows of images do) are f32 (f64 for f64) or none. A row whose scores are all -inf
 /// gives NaN.
-Attended attention(const Tensor& qkv, const Tensor& bias = {}, const Tensor& mask = {},
-                   const AttentionArgs& = {});
+AttentionResult attention(const Tensor& qkv, const Tensor& bias = {}, const Tensor& mask = {},
+                          const AttentionArgs& = {});
 
 /// Writes dqkv and, if it is defined, dbias.
 void attention_backward(const Tensor& dy, const Tensor& qkv, const Tensor& bias, const Tensor& mask,
-                        const AttentionArgs&, const Attended&, Tensor& dqkv, Tensor& dbias);
+                        const AttentionArgs&, const AttentionResult&, Tensor& dqkv, Tensor& dbias);
 
 }  // namespace trainer::ops

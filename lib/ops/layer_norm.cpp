@@ -12,14 +12,14 @@ void expect_per_channel(std::string_view op, std::string_view what, const Tensor
 
 }  // namespace
 
-LayerNormed layer_norm(const Tensor& x, const Tensor& residual, const Tensor& gamma, const Tensor& beta,
-                       const LayerNormArgs& args) {
+LayerNormResult layer_norm(const Tensor& x, const Tensor& residual, const Tensor& gamma, const Tensor& beta,
+                           const LayerNormArgs& args) {
   constexpr std::string_view op = LayerNorm::name;
   expect_floating(op, "input", x);
   check(x.rank() >= 1 && x.shape().back() > 0, "{}: input is {}, expected [..., C]", op, x.shape());
   expect_per_channel(op, "gamma", gamma, x);
   expect_per_channel(op, "beta", beta, x);
-  LayerNormed out;
+  LayerNormResult out;
   out.sum = x;
   if (residual.defined()) {
     expect_floating(op, "residual", residual);
@@ -35,7 +35,7 @@ LayerNormed layer_norm(const Tensor& x, const Tensor& residual, const Tensor& ga
   return out;
 }
 
-void layer_norm_backward(const Tensor& dy, const LayerNormed& forward, const Tensor& gamma,
+void layer_norm_backward(const Tensor& dy, const LayerNormResult& forward, const Tensor& gamma,
                          const Tensor& dsum, Tensor& dx, Tensor& dgamma, Tensor& dbeta) {
   constexpr std::string_view op = LayerNormBackward::name;
   const Tensor& sum = forward.sum;

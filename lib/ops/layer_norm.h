@@ -30,7 +30,7 @@ struct LayerNormBackward {
                   const Tensor& gamma, const Tensor& dsum, Tensor& dx, Tensor& dgamma, Tensor& dbeta);
 };
 
-struct LayerNormed {
+struct LayerNormResult {
   Tensor sum;         ///< s; x itself without a residual
   Tensor y;           ///< the shape of x
   Tensor mean, rstd;  ///< a value per row, in the shape of x without its last axis; f32 (f64 for f64)
@@ -38,13 +38,13 @@ struct LayerNormed {
 
 /// x [..., C]; gamma and beta [C], f32 (f64 for f64); `residual` has x's shape and a dtype of its own, or is
 /// none.
-LayerNormed layer_norm(const Tensor& x, const Tensor& residual, const Tensor& gamma, const Tensor& beta,
-                       const LayerNormArgs& = {});
+LayerNormResult layer_norm(const Tensor& x, const Tensor& residual, const Tensor& gamma, const Tensor& beta,
+                           const LayerNormArgs& = {});
 
 /// dx = rstd (g - mean(g) - xhat mean(g xhat)) + dsum with g = gamma dy, the gradient of s, in its dtype;
 /// `dsum`, what arrived at s from elsewhere, is none or like dx, and may be dx. dgamma = sum dy xhat and
 /// dbeta = sum dy. dx, or dgamma and dbeta together, may be undefined.
-void layer_norm_backward(const Tensor& dy, const LayerNormed&, const Tensor& gamma, const Tensor& dsum,
+void layer_norm_backward(const Tensor& dy, const LayerNormResult&, const Tensor& gamma, const Tensor& dsum,
                          Tensor& dx, Tensor& dgamma, Tensor& dbeta);
 
 }  // namespace trainer::ops

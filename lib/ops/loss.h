@@ -1,4 +1,4 @@
-// Losses: each is the mean over its batch, a tensor of rank 0 (f32; f64 for f64 input). `seed` is the
+// Losses: each is the mean over its batch, a tensor of rank 0 (f32; f64 for f64 input). `dloss` is the
 // gradient of the objective with respect to that mean, rank 0 of the same dtype: it carries loss scaling and
 // the weight of a micro-batch.
 #pragma once
@@ -20,7 +20,7 @@ struct SoftmaxCrossEntropy {
 };
 struct SoftmaxCrossEntropyBackward {
   static constexpr std::string_view name = "softmax_cross_entropy_backward";
-  using Fn = void(const Tensor& seed, const Tensor& logits, const Tensor& target, const Tensor& log_sum_exp,
+  using Fn = void(const Tensor& dloss, const Tensor& logits, const Tensor& target, const Tensor& log_sum_exp,
                   const CrossEntropyArgs&, Tensor& dlogits);
 };
 struct Mse {
@@ -29,21 +29,23 @@ struct Mse {
 };
 struct MseBackward {
   static constexpr std::string_view name = "mse_backward";
-  using Fn = void(const Tensor& seed, const Tensor& prediction, const Tensor& target, Tensor& dprediction);
+  using Fn = void(const Tensor& dloss, const Tensor& prediction, const Tensor& target, Tensor& dprediction);
 };
 
 /// The loss and, for the backward pass, log sum_k exp(logits[n, k]) as [N]. A class index outside [0, K)
 /// throws on host devices.
-struct CrossEntropy {
+struct CrossEntropyResult {
   Tensor loss, log_sum_exp;
 };
-CrossEntropy softmax_cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntropyArgs& = {});
-/// dlogits = seed / N (softmax(logits) - smoothed target), times the sum of the target row where it is not 1.
-void softmax_cross_entropy_backward(const Tensor& seed, const Tensor& logits, const Tensor& target,
+CrossEntropyResult softmax_cross_entropy(const Tensor& logits, const Tensor& target,
+                                         const CrossEntropyArgs& = {});
+/// dlogits = dloss / N (softmax(logits) - smoothed target), times the sum of the target row where it is
+/// not 1.
+void softmax_cross_entropy_backward(const Tensor& dloss, const Tensor& logits, const Tensor& target,
                                     const Tensor& log_sum_exp, const CrossEntropyArgs&, Tensor& dlogits);
 
 /// Mean over all elements of (prediction - target)^2; shapes and dtypes are equal.
 Tensor mse(const Tensor& prediction, const Tensor& target);
-void mse_backward(const Tensor& seed, const Tensor& prediction, const Tensor& target, Tensor& dprediction);
+void mse_backward(const Tensor& dloss, const Tensor& prediction, const Tensor& target, Tensor& dprediction);
 
 }  // namespace trainer::ops

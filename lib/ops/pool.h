@@ -41,10 +41,10 @@ Shape pool2d_shape(const Shape& x, const Pool2dArgs&);
 
 /// y [N, OH, OW, C] and argmax, u8 of the same shape: the window position kh * KW + kw of the first largest
 /// element, or of the last NaN if there is one (as in PyTorch). A window has at most 256 positions.
-struct MaxPooled {
+struct MaxPoolResult {
   Tensor y, argmax;
 };
-MaxPooled max_pool2d(const Tensor& x, const Pool2dArgs&);
+MaxPoolResult max_pool2d(const Tensor& x, const Pool2dArgs&);
 void max_pool2d_backward(const Tensor& dy, const Tensor& argmax, const Pool2dArgs&, Tensor& dx);
 
 Tensor avg_pool2d(const Tensor& x, const Pool2dArgs&);

@@ -25,7 +25,7 @@ Case make(int64_t n, int64_t l, int64_t h, int64_t d, const Options& o = {}) {
           },
       .forward =
           [=](const Tensors& in) {
-            const ops::Attended f = ops::attention(in[0], in[1], in[2], args);
+            const ops::AttentionResult f = ops::attention(in[0], in[1], in[2], args);
             return Tensors{f.y, f.lse};
           },
       .backward =

@@ -86,7 +86,7 @@ TEST_CASE("layer_norm says what does not fit", "[errors][layer_norm]") {
   CHECK_FAILS(ops::layer_norm(x, {}, zeros({4}), c), "layer_norm: gamma is f32 [4] on ref, expected f32 [3]");
   CHECK_FAILS(ops::layer_norm(x, zeros({2, 3}), c, c), "layer_norm: residual is f32 [2, 3] on ref");
   CHECK_FAILS(ops::layer_norm(zeros({}), {}, c, c), "layer_norm: input is [], expected [..., C]");
-  const ops::LayerNormed f = ops::layer_norm(x, {}, c, c);
+  const ops::LayerNormResult f = ops::layer_norm(x, {}, c, c);
   Tensor dx = zeros(x.shape()), dgamma = zeros({3}), none;
   CHECK_FAILS(ops::layer_norm_backward(x, f, c, {}, dx, dgamma, none), "one of dgamma and dbeta is missing");
 }

@@ -48,11 +48,11 @@ void cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntrop
   });
 }
 
-void cross_entropy_backward(const Tensor& seed, const Tensor& logits, const Tensor& target,
+void cross_entropy_backward(const Tensor& dloss, const Tensor& logits, const Tensor& target,
                             const Tensor& log_sum_exp, const CrossEntropyArgs& args, Tensor& dlogits) {
   const int64_t rows = logits.size(0), classes = logits.size(1);
   visit_real(ops::SoftmaxCrossEntropyBackward::name, logits, [&]<class T>(T) {
-    const double factor = seed.data<T>()[0] / static_cast<double>(rows);
+    const double factor = dloss.data<T>()[0] / static_cast<double>(rows);
     for (int64_t n = 0; n < rows; ++n) {
       const double lse = log_sum_exp.data<T>()[n];
       double mass = 0;
@@ -77,9 +77,9 @@ void mse(const Tensor& prediction, const Tensor& target, Tensor& loss) {
   });
 }
 
-void mse_backward(const Tensor& seed, const Tensor& prediction, const Tensor& target, Tensor& dprediction) {
+void mse_backward(const Tensor& dloss, const Tensor& prediction, const Tensor& target, Tensor& dprediction) {
   visit_real(ops::MseBackward::name, prediction, [&]<class T>(T) {
-    const double factor = 2 * double{seed.data<T>()[0]} / static_cast<double>(prediction.numel());
+    const double factor = 2 * double{dloss.data<T>()[0]} / static_cast<double>(prediction.numel());
     for (int64_t i = 0; i < prediction.numel(); ++i) {
       const double d = double{prediction.data<T>()[i]} - target.data<T>()[i];
       dprediction.data<T>()[i] = static_cast<T>(factor * d);
