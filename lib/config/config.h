@@ -46,7 +46,7 @@ struct Explanation {
   std::string key, type, help, range, unit;
   std::vector<std::string> choices;
   bool unsupported = false;
-  Value fallback;                      ///< the default
+  Value default_value;                 ///< the default
   std::vector<Node::Setting> history;  ///< the default and each layer that set it; the last is in force
 };
 

@@ -46,8 +46,8 @@ void declare(Declaration added) {
   // A table of unbuilt features only knows a default's looks; the reader knows the type.
   check(same_type || first.unsupported != added.unsupported, "{} is declared as {} and as {}", added.key,
         first.type.name(), added.type.name());
-  check(first.fallback == added.fallback, "{} is declared with the defaults {} and {}", added.key,
-        first.fallback.repr(), added.fallback.repr());
+  check(first.default_value == added.default_value, "{} is declared with the defaults {} and {}", added.key,
+        first.default_value.repr(), added.default_value.repr());
   if (added.unsupported) return;
   if (first.unsupported) {
     first = std::move(added);

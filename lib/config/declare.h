@@ -14,7 +14,7 @@ namespace trainer::config {
 struct Declaration {
   std::string key;  ///< "TRAIN.BASE_LR"; inside Fields relative to the group
   Type type;
-  Value fallback;  ///< the default
+  Value default_value;  ///< the default
   std::string help;
   Range range = {};
   std::vector<std::string> choices = {};

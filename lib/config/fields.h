@@ -64,8 +64,8 @@ class Fields {
                const Range& range = {});
 
   /// A key that only exists so that files which set it are understood: known, but any value other than
-  /// `fallback` is refused when bound, saying so. For keys whose feature is not built yet.
-  void unsupported(std::string_view key, const Value& fallback, std::string_view help);
+  /// `default_value` is refused when bound, saying so. For keys whose feature is not built yet.
+  void unsupported(std::string_view key, const Value& default_value, std::string_view help);
 
   /// A nested group: f.group("LR_SCHEDULER", schedule) calls schedule.fields() on it.
   template <class T>

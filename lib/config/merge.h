@@ -10,7 +10,7 @@
 
 #include "lib/config/node.h"
 #include "lib/config/problems.h"
-#include "lib/config/source.h"
+#include "lib/config/raw_value.h"
 #include "lib/config/yaml.h"
 
 namespace trainer::config {
@@ -33,12 +33,12 @@ class Merger {
 
  private:
   void file(const std::filesystem::path&, Origin::Layer, std::vector<std::filesystem::path>& including);
-  void bases(const Source& base, std::string_view where, const std::filesystem::path& file,
+  void bases(const RawValue& base, std::string_view where, const std::filesystem::path& file,
              std::vector<std::filesystem::path>& including);
-  void map(std::string_view group, const Source& map, std::string_view file, Origin::Layer);
-  void assign(const std::string& key, const Source&, const Origin&);
-  void assign_leaf(Node& leaf, const Source&, const Origin&);
-  void add_new(const std::string& key, const Source&, const Origin&);
+  void map(std::string_view group, const RawValue& map, std::string_view file, Origin::Layer);
+  void assign(const std::string& key, const RawValue&, const Origin&);
+  void assign_leaf(Node& leaf, const RawValue&, const Origin&);
+  void add_new(const std::string& key, const RawValue&, const Origin&);
   void set(Node& leaf, const std::optional<Value>& typed, const std::optional<Value>& untyped,
            const std::string& given, const Origin&);
   bool outdated(const std::string& key, const Origin&);

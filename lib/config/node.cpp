@@ -16,7 +16,7 @@ std::string Origin::str() const {
 }
 
 Node::Node(std::shared_ptr<const Declaration> declaration) : declaration_(std::move(declaration)) {
-  history_.push_back({declaration_->fallback, {}});
+  history_.push_back({declaration_->default_value, {}});
 }
 
 std::string_view Node::name() const {

@@ -6,7 +6,7 @@
 #include <initializer_list>
 
 #include "lib/config/problems.h"
-#include "lib/config/source.h"
+#include "lib/config/raw_value.h"
 
 namespace trainer::config {
 namespace {
@@ -18,7 +18,7 @@ enum class Effect { none, refused };
 
 struct Row {
   std::string_view key;
-  Value fallback;
+  Value default_value;
   Effect effect;
   std::string_view help;
   List harmless = {};  ///< other values that ask for nothing that is missing
@@ -159,8 +159,8 @@ const std::vector<Table>& tables() {
   for (const Table& table : tables()) {
     for (const Row& row : table.rows) {
       declare({.key = join_key(table.group, row.key),
-               .type = type_of(row.fallback),
-               .fallback = row.fallback,
+               .type = type_of(row.default_value),
+               .default_value = row.default_value,
                .help = std::string(row.help),
                .unsupported = true});
     }
@@ -184,7 +184,7 @@ void check_pending(const Config& config) {
       const Node& leaf = config.group(join_key(table.group, row.key));
       leaf.read();  // judged here, so nobody has ignored it
       const bool harmless =
-          leaf.value() == row.fallback ||
+          leaf.value() == row.default_value ||
           std::find(row.harmless.begin(), row.harmless.end(), leaf.value()) != row.harmless.end();
       if (row.effect == Effect::none || harmless || !leaf.declaration().unsupported) continue;
       problems.add(leaf.origin().str(), leaf.path(),

@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "lib/config/problems.h"
-#include "lib/config/source.h"
+#include "lib/config/raw_value.h"
 
 namespace trainer::config {
 
@@ -25,9 +25,9 @@ struct Budget {
 /// document or text after the first, duplicate keys,
 /// `<<`, keys that are no words, foreign tags, cyclic aliases, quotes that are not closed, and whatever
 /// exceeds the budget. `name` is how the problems call the file.
-std::shared_ptr<const Source> read_yaml(std::string_view text, std::string_view name, Budget&, Problems&);
+std::shared_ptr<const RawValue> read_yaml(std::string_view text, std::string_view name, Budget&, Problems&);
 
 /// The same for a file.
-std::shared_ptr<const Source> read_yaml_file(const std::filesystem::path&, Budget&, Problems&);
+std::shared_ptr<const RawValue> read_yaml_file(const std::filesystem::path&, Budget&, Problems&);
 
 }  // namespace trainer::config

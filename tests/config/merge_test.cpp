@@ -32,7 +32,7 @@ TEST_CASE("later layers win, and each value knows where it came from") {
   CHECK(lr.type == "float");
   CHECK(lr.help == "learning rate");
   CHECK(lr.range == ">= 0 and <= 10");
-  CHECK(lr.fallback == Value(5e-4));
+  CHECK(lr.default_value == Value(5e-4));
   REQUIRE(lr.history.size() == 4);
   CHECK(lr.history[1].value == Value(0.1));
   CHECK(lr.history[3].origin.str() == "--opts");

@@ -9,7 +9,7 @@ using namespace std::string_literals;
 
 namespace {
 
-std::shared_ptr<const Source> read(const std::string& text) {
+std::shared_ptr<const RawValue> read(const std::string& text) {
   Budget budget;
   Problems problems;
   auto root = read_yaml(text, "a.yaml", budget, problems);
@@ -30,11 +30,11 @@ std::string repeated(const std::string& text, int times) {
 TEST_CASE("a map with positions") {
   const auto root = read("A:\n  B: 1\n  C: [x, 'y']\n");
   REQUIRE(root->entries.size() == 1);
-  const Source& group = *root->entries[0].value;
+  const RawValue& group = *root->entries[0].value;
   CHECK(group.entries[1].key == "C");
   CHECK(group.entries[1].mark.line == 3);
   CHECK(group.entries[1].mark.column == 3);
-  CHECK(group.entries[1].value->items[1]->form == Source::Form::quoted);
+  CHECK(group.entries[1].value->items[1]->form == RawValue::Form::quoted);
   CHECK(read("\xEF\xBB\xBFX: 1\r\nY: \xC3\xA9\r\n...\n")->entries.size() == 2);
 }
 

@@ -1,4 +1,4 @@
-// Source: a value as a file or the command line writes it, before the key that it is for tells its type.
+// RawValue: a value as a file or the command line writes it, before the key that it is for tells its type.
 #pragma once
 
 #include <memory>
@@ -15,7 +15,7 @@ struct Mark {
   int line = 0, column = 0;
 };
 
-struct Source {
+struct RawValue {
   enum class Form : uint8_t {
     text,    ///< a word of the command line
     plain,   ///< a YAML scalar without quotes
@@ -26,13 +26,13 @@ struct Source {
   struct Entry {
     std::string key;
     Mark mark;  ///< of the key
-    std::shared_ptr<const Source> value;
+    std::shared_ptr<const RawValue> value;
   };
 
   Form form = Form::text;
   Mark mark = {};
   std::string text = {};  ///< of the first three forms
-  std::vector<std::shared_ptr<const Source>> items =
+  std::vector<std::shared_ptr<const RawValue>> items =
       {};                           ///< of a list; shared, because an alias may repeat them
   std::vector<Entry> entries = {};  ///< of a map, in the order of the file
 
@@ -41,15 +41,15 @@ struct Source {
 
 /// The value as yacs reads it: YAML 1.1's rules for a plain scalar (yes, 010, 1:30), then, for any string
 /// outside a list, Python's literals. A map is no value: nothing.
-std::optional<Value> decode(const Source&);
+std::optional<Value> decode(const RawValue&);
 
 /// The value as a key of this type reads it, a superset: "10" for a str key, `1` and nan (where `range`
 /// allows it) for a float, yes and no for a bool, typed list elements. Nothing if it cannot be one. None is
 /// every type's.
-std::optional<Value> decode(const Source&, const Type&, const Range&);
+std::optional<Value> decode(const RawValue&, const Type&, const Range&);
 
 /// How a message shows what was given: 'abc' (str), 10 (int), a group of keys; long texts are cut.
-std::string describe(const Source&);
+std::string describe(const RawValue&);
 std::string describe(const Value&);
 
 }  // namespace trainer::config
