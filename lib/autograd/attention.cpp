@@ -11,7 +11,7 @@ Var attention(const Var& qkv, int64_t heads, const Var& bias, const Tensor& mask
   const ops::AttentionResult out = ops::attention(packed, bias.value(), mask, args);
   return record(out.y.view({s[0], s[1], s[2] / 3}), {&qkv, &bias},
                 [packed, bias = bias.value(), mask, args, out](Grads& g) {
-                  Tensor dqkv = Tensor::empty(packed.shape(), packed.dtype(), packed.device());
+                  Tensor dqkv = Tensor::empty_like(packed);
                   ops::attention_backward(g.dy().view(out.y.shape()), packed, bias, mask, args, out, dqkv,
                                           g[1]);
                   if (g.wants(0)) g.pass(0, dqkv.view({packed.size(0), packed.size(1), -1}));

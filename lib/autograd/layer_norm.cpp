@@ -7,7 +7,7 @@ namespace {
 
 enum Input { kSum, kGamma, kBeta };
 
-/// The node of y over that of the sum.
+/// y = layer_norm(sum), whose result is `normed`.
 Var record_normed(const Var& sum, const Var& gamma, const Var& beta, ops::LayerNormResult normed) {
   const Tensor y = std::move(normed.y);
   normed.y = Tensor();

@@ -15,7 +15,7 @@ void expect_arena(std::string_view op, std::string_view what, const Tensor& aren
   int64_t last = 0;
   for (const Segment& s : segments) {
     check(last <= s.begin && s.begin <= s.end && s.end <= arena.numel(),
-          "{}: segment [{}, {}) overlaps its predecessor or leaves the arena of {}", op, s.begin, s.end,
+          "{}: segment [{}, {}) overlaps the one before it or leaves the arena of {}", op, s.begin, s.end,
           arena.numel());
     last = s.end;
   }
@@ -60,7 +60,7 @@ void clip_multiplier(const Tensor& sum_of_squares, double max_norm, Tensor& cont
   expect_floating(op, "sum of squares", sum_of_squares);
   expect(op, "sum of squares", sum_of_squares, {}, DType::f64, sum_of_squares.device());
   expect_control(op, control, sum_of_squares.device());
-  check(max_norm > 0, "{}: a norm of {} cannot be reached", op, max_norm);
+  check(max_norm > 0, "{}: max_norm {} must be positive", op, max_norm);
   Kernels<ClipMultiplier>::on(control.device())(sum_of_squares, max_norm, control);
 }
 

@@ -3,14 +3,6 @@
 #include "lib/ops/checks.h"
 
 namespace trainer::ops {
-namespace {
-
-/// A value per channel, as parameters are kept.
-void expect_per_channel(std::string_view op, std::string_view what, const Tensor& t, const Tensor& x) {
-  expect(op, what, t, {x.shape().back()}, accumulation_dtype(x.dtype()), x.device());
-}
-
-}  // namespace
 
 LayerNormResult layer_norm(const Tensor& x, const Tensor& residual, const Tensor& gamma, const Tensor& beta,
                            const LayerNormArgs& args) {
@@ -42,6 +34,10 @@ void layer_norm_backward(const Tensor& dy, const LayerNormResult& forward, const
   expect_floating(op, "sum", sum);
   expect_floating(op, "dy", dy);
   expect(op, "dy", dy, sum.shape(), dy.dtype(), sum.device());
+  const Shape rows = sum.shape().front(sum.rank() - 1);
+  const DType statistic = accumulation_dtype(sum.dtype());
+  expect(op, "mean", forward.mean, rows, statistic, sum.device());
+  expect(op, "rstd", forward.rstd, rows, statistic, sum.device());
   expect_per_channel(op, "gamma", gamma, sum);
   if (dsum.defined()) expect_like(op, "dsum", dsum, sum);
   if (dx.defined()) expect_like(op, "dx", dx, sum);

@@ -5,7 +5,7 @@
 namespace trainer::ops {
 namespace {
 
-/// Labels can only be read where the host can: a GPU kernel must not wait for its stream.
+/// On host devices only: reading labels back from a GPU would wait for its stream.
 void expect_labels(std::string_view op, const Tensor& target, int64_t classes) {
   if (!target.device().is_host()) return;
   int64_t row = 0;
@@ -20,7 +20,7 @@ void expect_cross_entropy(std::string_view op, const Tensor& logits, const Tenso
                           const CrossEntropyArgs& args) {
   expect_floating(op, "logits", logits);
   check(logits.rank() == 2, "{}: logits are {}, expected [N, K]", op, logits.shape());
-  check(target.defined(), "{}: there is no target", op);
+  check(target.defined(), "{}: the target is undefined", op);
   check(args.label_smoothing >= 0 && args.label_smoothing <= 1, "{}: label smoothing {} is outside [0, 1]",
         op, args.label_smoothing);
   if (target.dtype() == DType::i64) {

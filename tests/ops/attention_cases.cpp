@@ -30,7 +30,7 @@ Case make(int64_t n, int64_t l, int64_t h, int64_t d, const Options& o = {}) {
           },
       .backward =
           [=](const Tensors& in, const Tensors& out, const Tensor& dy) {
-            Tensor dqkv = like(in[0]), dbias = o.bias ? like(in[1]) : Tensor();
+            Tensor dqkv = Tensor::empty_like(in[0]), dbias = o.bias ? Tensor::empty_like(in[1]) : Tensor();
             ops::attention_backward(dy, in[0], in[1], in[2], args, {out[0], out[1]}, dqkv, dbias);
             return Tensors{dqkv, dbias, {}};
           },

@@ -3,18 +3,10 @@
 #include <cmath>
 #include <limits>
 
-#include "tests/ops/cases.h"
+#include "tests/ops/arenas.h"
 
 namespace trainer::test {
 namespace {
-
-using ops::Segment;
-
-/// An arena of `size` elements in segments that differ; the last few elements belong to none.
-std::vector<Segment> segments(int64_t size) {
-  const int64_t a = size / 3, b = size - size / 4;
-  return {{0, a, 1, 0.05}, {a, a, 7, 7}, {a, b, 0.1, 0}, {b, std::max(b, size - 2), 2, 0.5}};
-}
 
 std::vector<int64_t> sizes() {
   std::vector<int64_t> all{0, 1000, 70001};
@@ -53,12 +45,7 @@ std::vector<Case> adamw_cases() {
     for (const int64_t size : sizes()) {
       cases.push_back({
           .name = fmt::format("{} elements, step {}", size, step),
-          .inputs =
-              [=](Inputs& in) {
-                const Tensor control = in.f64({0.001, 0.25, step});
-                return Tensors{control, in.statistic({size}), in.statistic({size}), in.statistic({size}),
-                               in.variance({size})};
-              },
+          .inputs = [=](Inputs& in) { return adam_inputs(in, size, step); },
           .forward =
               [=](const Tensors& in) {
                 Tensor parameter = in[2].clone(), exp_avg = in[3].clone(), exp_avg_sq = in[4].clone();

@@ -33,7 +33,8 @@ Case make(const Shape& x, const Options& o) {
       .backward =
           [=](const Tensors& in, const Tensors& out, const Tensor& dy) {
             const ops::LayerNormResult f{.sum = out[1], .y = out[0], .mean = out[2], .rstd = out[3]};
-            Tensor dx = o.dsum ? in[4].clone() : like(out[1]), dgamma = like(in[1]), dbeta = like(in[2]);
+            Tensor dx = o.dsum ? in[4].clone() : Tensor::empty_like(out[1]),
+                   dgamma = Tensor::empty_like(in[1]), dbeta = Tensor::empty_like(in[2]);
             ops::layer_norm_backward(dy, f, in[1], o.dsum ? dx : Tensor(), dx, dgamma, dbeta);
             // With dsum it is no longer the gradient of y alone.
             if (o.dsum) dx = ops::add(dx, ops::scale(in[4], -1));
@@ -99,7 +100,8 @@ std::vector<Case> mixed_cases() {
       .backward =
           [=](const Tensors& in, const Tensors&, const Tensor& dy) {
             const ops::LayerNormResult f = ops::layer_norm(in[0], {}, in[1], in[2]);
-            Tensor dx = like(in[0]), dgamma = like(in[1]), dbeta = like(in[2]);
+            Tensor dx = Tensor::empty_like(in[0]), dgamma = Tensor::empty_like(in[1]),
+                   dbeta = Tensor::empty_like(in[2]);
             ops::layer_norm_backward(dy, f, in[1], {}, dx, dgamma, dbeta);
             return Tensors{dx, dgamma, dbeta};
           },

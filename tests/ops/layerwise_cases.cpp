@@ -3,19 +3,12 @@
 #include <algorithm>
 #include <array>
 
-#include "tests/ops/cases.h"
+#include "tests/ops/arenas.h"
 
 namespace trainer::test {
 namespace {
 
 using ops::Segment;
-
-/// Segments of all kinds in an arena of `size` elements: empty, single, long, with gaps, with and without
-/// decay.
-std::vector<Segment> segments(int64_t size) {
-  const int64_t a = size / 3, b = size - size / 4;
-  return {{0, a, 1, 0.05}, {a, a, 7, 7}, {a, b, 0.1, 0}, {b, std::max(b, size - 2), 2, 0.5}};
-}
 
 /// One segment for every `length` elements.
 std::vector<Segment> rows(int64_t size, int64_t length) {
@@ -48,12 +41,7 @@ std::vector<Case> adam_direction_cases() {
     for (const int64_t size : sizes()) {
       cases.push_back({
           .name = fmt::format("{} elements, step {}", size, step),
-          .inputs =
-              [=](Inputs& in) {
-                const Tensor control = in.f64({0.001, 0.25, step});
-                return Tensors{control, in.statistic({size}), in.statistic({size}), in.statistic({size}),
-                               in.variance({size})};
-              },
+          .inputs = [=](Inputs& in) { return adam_inputs(in, size, step); },
           .forward =
               [=](const Tensors& in) {
                 Tensor gradient = in[2].clone(), exp_avg = in[3].clone(), exp_avg_sq = in[4].clone();

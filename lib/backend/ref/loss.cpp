@@ -20,7 +20,7 @@ double target_at(const Tensor& target, const CrossEntropyArgs& args, int64_t n, 
   return (1 - args.label_smoothing) * t + args.label_smoothing / static_cast<double>(classes);
 }
 
-/// log sum_k exp(row[k]); the largest element is taken out, so that nothing overflows.
+/// log sum_k exp(row[k]), relative to the largest element, so that nothing overflows.
 template <class T>
 double log_sum_exp_of(const T* row, int64_t classes) {
   double largest = -std::numeric_limits<double>::infinity(), sum = 0;
@@ -40,8 +40,7 @@ void cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntrop
       log_sum_exp.data<T>()[n] = static_cast<T>(lse);
       for (int64_t k = 0; k < classes; ++k) {
         const double t = target_at<T>(target, args, n, k, classes);
-        if (t != 0)
-          sum += t * (lse - row[k]);  // a class that is masked by -inf costs nothing unless it is wanted
+        if (t != 0) sum += t * (lse - row[k]);  // not 0 * inf for a class whose logit is -inf
       }
     }
     loss.data<T>()[0] = static_cast<T>(sum / static_cast<double>(rows));
