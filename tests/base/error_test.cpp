@@ -1,22 +1,8 @@
 #include "lib/base/error.h"
 
-#include "tests/catch.h"
+#include "tests/error_of.h"
 
 using namespace trainer;
-
-namespace {
-
-template <class F>
-Error error_of(F&& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e;
-  }
-  return {Exit::ok, "nothing was thrown"};
-}
-
-}  // namespace
 
 TEST_CASE("check does nothing when the condition holds") {
   CHECK_NOTHROW(check(true, "never {}", 1));

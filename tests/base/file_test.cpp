@@ -9,7 +9,7 @@
 #include <fstream>
 #include <optional>
 
-#include "tests/catch.h"
+#include "tests/error_of.h"
 #include "tests/temp_folder.h"
 
 using namespace trainer;
@@ -18,16 +18,6 @@ namespace {
 
 size_t entries_of(const fs::path& folder) {
   return static_cast<size_t>(std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
-}
-
-template <class F>
-Error error_of(F&& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e;
-  }
-  return {Exit::ok, "nothing was thrown"};
 }
 
 /// Writes of this process fail beyond so many bytes, as on a full disk.
@@ -76,7 +66,7 @@ TEST_CASE("read_file names the path and the reason") {
              ContainsSubstring("longer than the 4 bytes"));
 }
 
-TEST_CASE("portions are the file, front to back") {
+TEST_CASE("chunks are the file, front to back") {
   const TempFolder folder;
   std::string bytes(2'500'000, 0), read;
   for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(i * 31 >> 3);
@@ -84,13 +74,13 @@ TEST_CASE("portions are the file, front to back") {
     read.append(reinterpret_cast<const char*>(part.data()), part.size());
   };
   write_file_atomically(folder / "f", bytes, Exit::data);
-  read_portions(folder / "f", Exit::data, append);
+  read_chunks(folder / "f", Exit::data, append);
   CHECK((read == bytes));
   write_file_atomically(folder / "empty", "", Exit::data);
-  read_portions(folder / "empty", Exit::data, [](auto) { FAIL("there is nothing"); });
-  CHECK_THAT(error_of([&] { read_portions(folder / "no", Exit::data, append); }).what(),
+  read_chunks(folder / "empty", Exit::data, [](auto) { FAIL("there is nothing"); });
+  CHECK_THAT(error_of([&] { read_chunks(folder / "no", Exit::data, append); }).what(),
              ContainsSubstring("/no: cannot open: No such file or directory"));
-  CHECK_THAT(error_of([&] { read_portions(folder.path(), Exit::data, append); }).what(),
+  CHECK_THAT(error_of([&] { read_chunks(folder.path(), Exit::data, append); }).what(),
              ContainsSubstring("cannot read: Is a directory"));
 }
 
