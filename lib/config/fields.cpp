@@ -98,13 +98,13 @@ void Fields::unsupported(std::string_view key, const Value& default_value, std::
          .unsupported = true});
 }
 
-const Value* Declarer::field(Declaration declaration) {
+const Value* detail::Declarer::field(Declaration declaration) {
   declaration.key = join_key(root_, join_key(group(), declaration.key));
   declare(std::move(declaration));
   return nullptr;
 }
 
-const Value* Binder::field(Declaration declaration) {
+const Value* detail::Binder::field(Declaration declaration) {
   const Node& leaf = root_.at(join_key(group(), declaration.key));
   const Value& value = leaf.read();
   const std::string what = problem(value, declaration);

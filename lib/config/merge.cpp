@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::string_view base_key = "BASE";
 
-/// Files that inherit are read before their own values, so the tree itself never holds more than the default.
+/// Base files are read before the file that names them; the tree itself only ever holds the default of BASE.
 [[maybe_unused]] const bool declared = [] {
   declare(
       {.key = std::string(base_key),
@@ -61,7 +61,7 @@ void Merger::opts(std::span<const std::string> words) {
     } else if (i + 1 < words.size()) {
       text(word, words[++i], origin);
     } else {
-      problems_.add(origin.str(), word, "has no value: KEY VALUE pairs are expected");
+      problems_.add(origin.str(), word, "has no value; expected KEY VALUE pairs");
     }
   }
 }
@@ -74,7 +74,7 @@ void Merger::text(std::string_view key, std::string_view value, const Origin& or
   if (key != base_key) {
     assign(std::string(key), raw, origin);
   } else if (!nothing) {
-    problems_.add(origin.str(), key, "works in files only: --opts cannot inherit");
+    problems_.add(origin.str(), key, "can only be set in files");
   }
 }
 
@@ -131,8 +131,8 @@ void Merger::assign_leaf(Node& leaf, const RawValue& raw, const Origin& origin) 
 
 void Merger::set(Node& leaf, const std::optional<Value>& typed, const std::optional<Value>& untyped,
                  const std::string& given, const Origin& origin) {
-  // yacs compares with the value in force, not with the default: after a None anything may follow. Binding is
-  // stricter.
+  // yacs compares with the current value, not with the default: a None may be replaced by anything. Binding
+  // is stricter.
   const auto accepted_by_yacs = [&] {
     return untyped && (leaf.value().is_none() || leaf.value().kind() == untyped->kind());
   };
@@ -147,10 +147,8 @@ void Merger::set(Node& leaf, const std::optional<Value>& typed, const std::optio
 }
 
 void Merger::add_new(const std::string& key, const RawValue& raw, const Origin& origin) {
-  const bool well_formed =
-      !key.empty() && key.front() != '.' && key.back() != '.' && key.find("..") == key.npos;
-  if (!well_formed) return problems_.add(origin.str(), "", fmt::format("'{}' is no key", key));
-  // The deepest group that exists decides whether there may be more below it.
+  if (!is_key(key)) return problems_.add(origin.str(), "", fmt::format("'{}' is not a key", key));
+  // The deepest group that exists decides whether keys may be added below it.
   Node* group = &root_;
   std::string_view rest = key;
   for (size_t dot = rest.find('.'); dot != rest.npos; dot = rest.find('.')) {
@@ -205,8 +203,8 @@ void Merger::unknown(const std::string& key, const Origin& origin) {
   if (problems_.is_full()) return problems_.add(origin.str(), key, "unknown key");
   std::set<std::string> known;
   for (const Node* leaf : root_.leaves()) {
-    for (std::string_view path = leaf->path();
-         known.emplace(path).second;) {  // its groups too: they are mistyped as well
+    // Its groups too: they are mistyped as well.
+    for (std::string_view path = leaf->path(); known.emplace(path).second;) {
       const size_t dot = path.rfind('.');
       if (dot == path.npos) break;
       path = path.substr(0, dot);

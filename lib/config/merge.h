@@ -1,5 +1,5 @@
-// Merger: puts files, --opts and flags into a tree by yacs' leaf rules, and collects everything that does not
-// fit.
+// Merger: the implementation of Config::merge(). Sets leaves from files, --opts and flags by yacs' rules, and
+// collects problems instead of throwing.
 #pragma once
 
 #include <filesystem>
@@ -21,14 +21,13 @@ class Merger {
   Merger(Node& root, Problems& problems, std::vector<std::string>& notices)
       : root_(root), problems_(problems), notices_(notices) {}
 
-  /// The files that `path` names in BASE (recursively, relative to the file that names them), then the file
-  /// itself.
+  /// The files in the file's BASE key (recursively, relative to the file that names them), then the file.
   void file(const std::filesystem::path&);
   /// KEY VALUE ... or KEY=VALUE, in any mixture.
   void opts(std::span<const std::string>);
-  /// One key whose value is still text.
+  /// One key, its value as text.
   void text(std::string_view key, std::string_view value, const Origin&);
-  /// One key whose value has its type.
+  /// One key, its value with a type.
   void value(std::string_view key, const Value&, const Origin&);
 
  private:

@@ -1,8 +1,6 @@
-// A row leaves this file when the component that reads its key declares it; until then the key is known here,
-// with Swin's default.
+// The table of pending keys, with Swin's defaults. A row is removed when a component declares its key.
 #include "lib/config/pending.h"
 
-#include <algorithm>
 #include <initializer_list>
 
 #include "lib/config/problems.h"
@@ -21,7 +19,6 @@ struct Row {
   Value default_value;
   Effect effect;
   std::string_view help;
-  List harmless = {};  ///< other values that ask for nothing that is missing
 };
 
 /// Rows below one group, and the value of a key that makes them matter ("" for always).
@@ -182,11 +179,9 @@ void check_pending(const Config& config) {
     if (!matters(table, config)) continue;
     for (const Row& row : table.rows) {
       const Node& leaf = config.group(join_key(table.group, row.key));
-      leaf.read();  // judged here, so nobody has ignored it
-      const bool harmless =
-          leaf.value() == row.default_value ||
-          std::find(row.harmless.begin(), row.harmless.end(), leaf.value()) != row.harmless.end();
-      if (row.effect == Effect::none || harmless || !leaf.declaration().unsupported) continue;
+      leaf.read();  // checked here, so not one of Config::unread()
+      const bool harmless = row.effect == Effect::none || leaf.value() == row.default_value;
+      if (harmless || !leaf.declaration().unsupported) continue;
       problems.add(leaf.origin().str(), leaf.path(),
                    "known but not implemented yet, given " + describe(leaf.value()));
     }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "lib/base/text.h"
 #include "lib/config/literal.h"
 #include "lib/config/yaml_scalar.h"
 
@@ -116,13 +117,7 @@ std::optional<Value> decode(const RawValue& raw, const Type& type, const Range& 
 }
 
 std::string describe(const Value& value) {
-  constexpr size_t most = 80;
-  std::string text = value.repr();
-  if (text.size() > most) {
-    size_t end = most;
-    while (end > 0 && (text[end] & 0xC0) == 0x80) --end;  // not in the middle of a character
-    text = text.substr(0, end) + "...";
-  }
+  const std::string text = printable(value.repr(), 80);
   return value.is_none() ? text : fmt::format("{} ({})", text, kind_name(value.kind()));
 }
 

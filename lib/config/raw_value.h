@@ -1,4 +1,4 @@
-// RawValue: a value as a file or the command line writes it, before the key that it is for tells its type.
+// RawValue: a value as it is written in a file or on the command line, before the type of its key is applied.
 #pragma once
 
 #include <memory>
@@ -31,24 +31,23 @@ struct RawValue {
 
   Form form = Form::text;
   Mark mark = {};
-  std::string text = {};  ///< of the first three forms
-  std::vector<std::shared_ptr<const RawValue>> items =
-      {};                           ///< of a list; shared, because an alias may repeat them
-  std::vector<Entry> entries = {};  ///< of a map, in the order of the file
+  std::string text = {};                                    ///< of the first three forms
+  std::vector<std::shared_ptr<const RawValue>> items = {};  ///< of a list; aliases share them
+  std::vector<Entry> entries = {};                          ///< of a map, in the order of the file
 
   bool is_scalar() const { return form != Form::list && form != Form::map; }
 };
 
-/// The value as yacs reads it: YAML 1.1's rules for a plain scalar (yes, 010, 1:30), then, for any string
-/// outside a list, Python's literals. A map is no value: nothing.
+/// The value as yacs reads it: YAML 1.1's rules for a plain scalar (yes, 010, 1:30), then Python's literals
+/// for a string outside of a list. nullopt for a map.
 std::optional<Value> decode(const RawValue&);
 
-/// The value as a key of this type reads it, a superset: "10" for a str key, `1` and nan (where `range`
-/// allows it) for a float, yes and no for a bool, typed list elements. Nothing if it cannot be one. None is
-/// every type's.
+/// The value for a key of this type, a superset of that: "10" for a str key, `1` and nan (where `range`
+/// allows it) for a float, yes and no for a bool, typed list elements; None for any. nullopt if it does not
+/// fit.
 std::optional<Value> decode(const RawValue&, const Type&, const Range&);
 
-/// How a message shows what was given: 'abc' (str), 10 (int), a group of keys; long texts are cut.
+/// For messages: "'abc' (str)", "10 (int)", "a group of keys"; long texts are cut.
 std::string describe(const RawValue&);
 std::string describe(const Value&);
 

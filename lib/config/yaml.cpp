@@ -19,7 +19,7 @@ namespace {
 using Form = RawValue::Form;
 constexpr std::string_view core_tag = "tag:yaml.org,2002:";
 
-/// Builds Sources out of the parser's events. Working on events rather than on yaml-cpp's nodes means that
+/// Builds RawValues from the parser's events. Working on events rather than on yaml-cpp's nodes means that
 /// depth and size are checked before the parser recurses, that positions are those of the text, and that no
 /// cyclic graph ever exists.
 class Builder : public YAML::EventHandler {
@@ -192,7 +192,7 @@ void add_problem(std::string_view name, std::string_view text, const YAML::Excep
 
 std::shared_ptr<const RawValue> read_yaml(std::string_view text, std::string_view name, Budget& budget,
                                           Problems& problems) {
-  if (const std::string what = why_not_text(text); !what.empty()) {
+  if (const std::string what = text_error(text); !what.empty()) {
     problems.add(name, "", what);
     return nullptr;
   }
