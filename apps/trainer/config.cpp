@@ -31,7 +31,7 @@ std::string reference_page() {
       std::string type = e.type;
       if (!e.range.empty()) type += ", " + e.range;
       if (!e.unit.empty()) type += ", " + e.unit;
-      text += fmt::format("| {} | `{}` | {} | {}{} |\n", key, e.fallback.repr(), type,
+      text += fmt::format("| {} | `{}` | {} | {}{} |\n", key, e.default_value.repr(), type,
                           e.unsupported ? "*pending*: " : "", e.help);
     }
   }
@@ -44,7 +44,7 @@ int print_keys(const std::string& glob) {
   for (const std::string& key : config.keys()) {
     if (!glob_match(glob, key)) continue;
     const config::Explanation e = config.explanation(key);
-    fmt::print("{:<36} {:<24} {}\n", key, e.fallback.repr(), e.help);
+    fmt::print("{:<36} {:<24} {}\n", key, e.default_value.repr(), e.help);
     ++count;
   }
   check(Exit::usage, count > 0, "no key matches '{}'{}", glob, did_you_mean(glob, config.keys()));

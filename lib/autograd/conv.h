@@ -1,4 +1,4 @@
-// Differentiable lib/ops/conv.h.
+// Differentiable lib/ops/conv.h: shapes, dtypes and errors are documented there.
 #pragma once
 
 #include "lib/autograd/var.h"

@@ -39,17 +39,9 @@ Var view(const Var& x, const Shape& shape) {
 }
 
 Var flatten(const Var& x) {
-  const Shape& shape = x.shape();
-  const int64_t rows = shape[0];
-  if (shape.rank() <= 2) return x;
-  Tensor y = ops::to_channels_first(x.value()).view({rows, -1});
-  const Shape channels_first = [&] {
-    Shape s = shape;
-    s[1] = shape.back();
-    for (int i = 2; i < shape.rank(); ++i) s[i] = shape[i - 1];
-    return s;
-  }();
-  return record(std::move(y), {&x}, [channels_first](Grads& g) {
+  if (x.shape().rank() <= 2) return x;
+  const Tensor y = ops::to_channels_first(x.value());
+  return record(y.view({y.size(0), -1}), {&x}, [channels_first = y.shape()](Grads& g) {
     g.pass(0, ops::to_channels_last(g.dy().view(channels_first)));
   });
 }

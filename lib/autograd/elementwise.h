@@ -8,16 +8,16 @@ namespace trainer::autograd {
 
 Var activate(const Var& x, ops::Activation);
 inline Var relu(const Var& x) { return activate(x, ops::Activation::relu); }
-/// Of two types the wider one results.
+/// The result has the wider dtype of the two.
 Var add(const Var& a, const Var& b);
-/// x itself if it has this type already.
+/// x itself if it has this dtype already.
 Var cast(const Var& x, DType);
 Var scale(const Var& x, double factor);
 Var dropout(const Var& x, const ops::DropoutArgs&);
-/// Same elements, other shape; shares storage both ways.
+/// Tensor::view: nothing is copied, forward or backward.
 Var view(const Var& x, const Shape&);
-/// [N, spatial..., C] -> [N, C * spatial...] in PyTorch's order (channels first): a copy, where there is
-/// space to flatten.
+/// [N, spatial..., C] -> [N, C * spatial...], channels first as torch.flatten(x, 1) of NCHW: a copy. x itself
+/// for rank 2 and less.
 Var flatten(const Var& x);
 
 }  // namespace trainer::autograd

@@ -6,7 +6,6 @@
 
 namespace trainer::autograd {
 
-/// Behind a linear layer it is one pass over what the layer gave, which backward needs as it was anyway.
 Var gelu(const Var& x, ops::GeluForm = ops::GeluForm::exact);
 
 }  // namespace trainer::autograd

@@ -7,8 +7,8 @@ namespace {
 
 enum Input { kSum, kGamma, kBeta };
 
-/// The node of y over that of the sum.
-Var record_normed(const Var& sum, const Var& gamma, const Var& beta, ops::LayerNormed normed) {
+/// y = layer_norm(sum), whose result is `normed`.
+Var record_normed(const Var& sum, const Var& gamma, const Var& beta, ops::LayerNormResult normed) {
   const Tensor y = std::move(normed.y);
   normed.y = Tensor();
   return record(y, {&sum, &gamma, &beta}, [normed, gamma = gamma.value()](Grads& g) {
@@ -30,7 +30,8 @@ Var layer_norm(const Var& x, const Var& gamma, const Var& beta, const ops::Layer
 
 AddedAndNormed add_layer_norm(const Var& x, const Var& residual, const Var& gamma, const Var& beta,
                               const ops::LayerNormArgs& args) {
-  ops::LayerNormed normed = ops::layer_norm(x.value(), residual.value(), gamma.value(), beta.value(), args);
+  ops::LayerNormResult normed =
+      ops::layer_norm(x.value(), residual.value(), gamma.value(), beta.value(), args);
   const Var sum = record(normed.sum, {&x, &residual}, [dtype = x.value().dtype()](Grads& g) {
     g.pass(0, g.dy().dtype() == dtype || !g.wants(0) ? g.dy() : ops::cast(g.dy(), dtype));
     g.pass(1, g.dy());

@@ -8,8 +8,9 @@ namespace trainer::autograd {
 
 Var layer_norm(const Var& x, const Var& gamma, const Var& beta, const ops::LayerNormArgs& = {});
 
-/// sum = x + residual, in the residual's dtype, and y = layer_norm(sum). One kernel forward; and backward y's
-/// adds the gradient that has come to sum from elsewhere, so that no addition needs a pass of its own.
+/// sum = x + residual, in the residual's dtype, and y = layer_norm(sum), in one kernel. The backward kernel
+/// of y also adds the gradient of sum from its other readers: the residual stream needs no separate
+/// additions.
 struct AddedAndNormed {
   Var sum, y;
 };

@@ -5,7 +5,7 @@
 
 namespace trainer::autograd {
 
-/// x [..., I], w [O, I], bias [O] or none -> [..., O].
+/// x [..., I], w [O, I], bias [O] or undefined -> [..., O].
 Var linear(const Var& x, const Var& w, const Var& bias = {});
 
 }  // namespace trainer::autograd

@@ -7,8 +7,8 @@ namespace {
 
 enum Input { kX, kGamma, kBeta, kResidual };
 
-/// What dx needs of the gradients of gamma and beta. Those stay sums over this process' part: like every
-/// parameter's gradient they are summed later.
+/// The sums that dx needs, over all processes. (dgamma and dbeta stay local sums here: like every parameter's
+/// gradient they are summed over processes later.)
 struct Sums {
   Tensor dy_xhat, dy;
 };
@@ -22,7 +22,7 @@ Sums over_all_processes(const Tensor& dgamma, const Tensor& dbeta, BatchSum* acr
   return sums;
 }
 
-/// `batch` is none where the moments are constants.
+/// `batch` is nullopt where the moments are constants.
 Var batch_norm(const Var& x, const Var& gamma, const Var& beta, const Var& residual,
                const ops::BatchNormArgs& args, const ops::Moments& moments,
                const std::optional<SharedBatch>& batch) {
@@ -31,8 +31,7 @@ Var batch_norm(const Var& x, const Var& gamma, const Var& beta, const Var& resid
   return record(y, {&x, &gamma, &beta, &residual},
                 [x = x.value(), mask, moments, gamma = gamma.value(), args, batch](Grads& g) {
                   Sums sums;
-                  // The sums are the gradients of gamma and beta. Where those are frozen, dx needs them
-                  // still, unless the moments are constants.
+                  // dgamma and dbeta are also the sums that dx needs, unless the moments are constants.
                   if (batch || g.wants(kGamma) || g.wants(kBeta)) {
                     Tensor& dgamma = g.or_scratch(kGamma, gamma);
                     Tensor& dbeta = g.or_scratch(kBeta, gamma);

@@ -6,25 +6,25 @@
 
 namespace trainer::autograd {
 
-/// Sums a tensor (f32 or f64) over the processes that share a batch, in place. Every process calls it at the
-/// same places with the same shapes.
+/// Sums a tensor (f32 or f64) over the processes that share a batch, in place (an all-reduce). Every process
+/// makes the same calls in the same order.
 class BatchSum {
  public:
   virtual ~BatchSum() = default;
   virtual void sum(Tensor&) = 0;
 };
 
-/// A batch that is spread over processes.
+/// A batch that may be spread over processes.
 struct SharedBatch {
-  BatchSum* sum = nullptr;  ///< nullptr: this process has all of it
+  BatchSum* sum = nullptr;  ///< nullptr: this process has the whole batch
   double count = 0;         ///< rows of x in all processes together
 };
 
-/// Batch normalisation with the batch's own statistics, over all processes that share it (SyncBN). `moments`
-/// receives them, for the running averages.
+/// Batch normalisation with the statistics of the batch, over all processes that share it (SyncBN). Sets
+/// `moments` to them, for the running averages. `residual` may be undefined.
 Var batch_norm_train(const Var& x, const Var& gamma, const Var& beta, const Var& residual,
                      const ops::BatchNormArgs&, const SharedBatch&, ops::Moments& moments);
-/// With given statistics, which are constants.
+/// With given statistics, which are constants: evaluation, or frozen statistics.
 Var batch_norm_eval(const Var& x, const Var& gamma, const Var& beta, const Var& residual,
                     const ops::BatchNormArgs&, const ops::Moments&);
 

@@ -3,7 +3,7 @@
 namespace trainer::autograd {
 
 Var max_pool2d(const Var& x, const ops::Pool2dArgs& args) {
-  ops::MaxPooled pooled = ops::max_pool2d(x.value(), args);
+  ops::MaxPoolResult pooled = ops::max_pool2d(x.value(), args);
   return record(std::move(pooled.y), {&x}, [argmax = pooled.argmax, args](Grads& g) {
     ops::max_pool2d_backward(g.dy(), argmax, args, g[0]);
   });

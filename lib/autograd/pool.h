@@ -1,4 +1,4 @@
-// Differentiable lib/ops/pool.h.
+// Differentiable lib/ops/pool.h: shapes, dtypes and errors are documented there.
 #pragma once
 
 #include "lib/autograd/var.h"

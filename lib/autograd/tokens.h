@@ -1,4 +1,4 @@
-// Differentiable lib/ops/tokens.h.
+// Differentiable lib/ops/tokens.h: shapes, dtypes and errors are documented there.
 #pragma once
 
 #include "lib/autograd/var.h"

@@ -11,7 +11,7 @@ namespace {
 
 thread_local bool recording = true;
 std::atomic<uint64_t> next_id{1};
-std::atomic<uint64_t> next_sweep{1};
+std::atomic<uint64_t> next_pass{1};
 
 /// Free lists of node memory, by size in units of 64 bytes. Per thread, so they need no lock.
 class NodeMemory {
@@ -83,18 +83,17 @@ void Node::operator delete(void* p, size_t bytes) { NodeMemory::give_back(p, byt
 
 void Node::run(Grads&) {}
 
-/// Memory for a gradient that is about to be written whole.
+/// Memory for a gradient, uninitialised.
 Tensor Node::destination() {
   if (leaf_ && fresh_ && gradient_.defined()) return gradient_;
   return Tensor::empty(shape_, dtype_, device_);
 }
 
-/// Takes a gradient in: moved if it is the first, added otherwise. Memory that somebody else sees is never
-/// written.
+/// Adds a gradient to the sum; the first is moved. Shared memory is never written.
 void Node::receive(Tensor gradient) {
   if (gradient.shape() != shape_ || gradient.dtype() != dtype_)
       [[unlikely]] {  // the text costs an allocation
-    fail(Exit::internal, "backward: the gradient of {} {} came as {}", name_of(dtype_), shape_,
+    fail(Exit::internal, "backward: the gradient of a value {} {} is {}", name_of(dtype_), shape_,
          describe(gradient));
   }
   const bool first = leaf_ ? std::exchange(fresh_, false) : !gradient_.defined();
@@ -126,7 +125,7 @@ Tensor& Grads::operator[](int input) {
 
 Tensor& Grads::or_scratch(int input, const Tensor& like) {
   Tensor& slot = (*this)[input];
-  if (!slot.defined()) slot = Tensor::empty(like.shape(), like.dtype(), like.device());
+  if (!slot.defined()) slot = Tensor::empty_like(like);
   return slot;
 }
 
@@ -143,7 +142,7 @@ void Grads::deliver(GradientListener* listener) {
   dy_ = Tensor();
   for (int i = 0; i < node_.inputs_; ++i) {
     if (!wants(i)) continue;
-    check(slot_[i].defined(), "backward: an op left the gradient of its input {} unwritten", i);
+    check(slot_[i].defined(), "backward: an op did not write the gradient of its input {}", i);
     Node& input = *node_.input_[i].get();
     input.receive(std::move(slot_[i]));
     if (!input.leaf_ || --input.pending_ > 0) continue;
@@ -155,13 +154,13 @@ void Grads::deliver(GradientListener* listener) {
 
 Var::Var(Tensor value, bool requires_grad) : value_(std::move(value)) {
   if (!requires_grad) return;
-  check(is_floating(value_.dtype()), "a {} tensor has no gradient", name_of(value_.dtype()));
+  check(is_floating(value_.dtype()), "requires_grad needs a floating dtype, not {}", name_of(value_.dtype()));
   node_ = NodePtr(new Node(value_, {}));
   node_->leaf_ = true;
 }
 
 Tensor Var::grad() const {
-  check(node_ && node_->leaf_, "grad(): only leaves that require a gradient keep one");
+  check(node_ && node_->leaf_, "grad(): only a leaf that requires a gradient has one");
   return node_->fresh_ ? Tensor() : node_->gradient_;
 }
 
@@ -170,7 +169,7 @@ void Var::zero_grad() const {
 }
 
 void Var::rebase(Tensor value, Tensor gradient, int64_t tag) {
-  check(!node_ || node_->leaf_, "rebase: only a leaf can be moved");
+  check(!node_ || node_->leaf_, "rebase: the memory of a leaf can be replaced, not that of an op's output");
   value_ = std::move(value);
   if (!node_) return;
   node_->device_ = value_.device();
@@ -180,31 +179,32 @@ void Var::rebase(Tensor value, Tensor gradient, int64_t tag) {
   node_->tag_ = tag;
 }
 
-/// One backward pass: the ops that the root depends on, latest first.
-struct Node::Sweep {
-  static thread_local std::vector<Node*> order, open;
-  static thread_local std::vector<NodePtr> held;
+/// One backward pass: the ops that the root depends on, in reverse order of recording.
+struct Node::BackwardPass {
+  static thread_local std::vector<Node*> order, stack;  // members, so that a repeated pass allocates nothing
+  static thread_local std::vector<NodePtr> released;
 
   static void collect(Node* root) {
-    const uint64_t sweep = next_sweep.fetch_add(1, std::memory_order_relaxed);
+    const uint64_t pass = next_pass.fetch_add(1, std::memory_order_relaxed);
     order.clear();
-    open.clear();
-    open.push_back(root);
-    root->sweep_ = sweep;
-    while (!open.empty()) {
-      Node* node = open.back();
-      open.pop_back();
+    stack.clear();
+    stack.push_back(root);
+    root->pass_ = pass;
+    while (!stack.empty()) {
+      Node* node = stack.back();
+      stack.pop_back();
       if (node->leaf_) continue;  // the root itself
-      check(!node->done_, "backward: this graph has been walked already and its saved tensors are gone");
+      check(!node->done_,
+            "backward was called on this graph before and has freed its saved tensors; run forward again");
       order.push_back(node);
       for (int i = 0; i < node->inputs_; ++i) {
         Node* input = node->input_[i].get();
         if (input == nullptr) continue;
-        const bool known = std::exchange(input->sweep_, sweep) == sweep;
+        const bool seen = std::exchange(input->pass_, pass) == pass;
         if (input->leaf_) {
-          input->pending_ = known ? input->pending_ + 1 : 1;
-        } else if (!known) {
-          open.push_back(input);
+          input->pending_ = seen ? input->pending_ + 1 : 1;
+        } else if (!seen) {
+          stack.push_back(input);
         }
       }
     }
@@ -219,25 +219,25 @@ struct Node::Sweep {
       node->done_ = true;
       grads.deliver(listener);
     }
-    // Edges are cut only now, and all at once: nodes keep their inputs alive, and releasing a deep graph must
-    // not recurse.
+    // Edges are removed only now, all at once: nodes own their inputs, and destroying a deep graph must not
+    // recurse.
     for (Node* node : order) {
-      for (int i = 0; i < node->inputs_; ++i) held.push_back(std::move(node->input_[i]));
+      for (int i = 0; i < node->inputs_; ++i) released.push_back(std::move(node->input_[i]));
     }
-    held.clear();
+    released.clear();
   }
 };
-thread_local std::vector<Node*> Node::Sweep::order, Node::Sweep::open;
-thread_local std::vector<NodePtr> Node::Sweep::held;
+thread_local std::vector<Node*> Node::BackwardPass::order, Node::BackwardPass::stack;
+thread_local std::vector<NodePtr> Node::BackwardPass::released;
 
-void Var::backward(const Tensor& seed, GradientListener* listener) const {
-  check(static_cast<bool>(node_), "backward: nothing here requires a gradient");
-  check(value_.numel() == 1, "backward starts from a scalar, not from {}", shape());
+void Var::backward(const Tensor& gradient, GradientListener* listener) const {
+  check(static_cast<bool>(node_), "backward: this value depends on no leaf that requires a gradient");
+  check(value_.numel() == 1, "backward starts from a value of one element, not from {}", shape());
   const NoGrad no_grad;
-  Node::Sweep::collect(node_.get());
-  node_->receive(seed.defined() ? seed.view(shape())
-                                : Tensor::full(shape(), 1, value_.dtype(), value_.device()));
-  Node::Sweep::run(listener);
+  Node::BackwardPass::collect(node_.get());
+  node_->receive(gradient.defined() ? gradient.view(shape())
+                                    : Tensor::full(shape(), 1, value_.dtype(), value_.device()));
+  Node::BackwardPass::run(listener);
 }
 
 }  // namespace trainer

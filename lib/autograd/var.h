@@ -1,13 +1,17 @@
-// Var: a Tensor with a place on the tape. Reverse-mode differentiation over the ops of lib/ops.
+// Var: a Tensor with its place in the graph of ops that computed it. Reverse-mode automatic differentiation
+// over the ops of lib/ops; the differentiable versions of these are in lib/autograd/<family>.h.
 //
 //   Var w(weight, true);                                   // a leaf: its gradient is kept
 //   Var loss = autograd::softmax_cross_entropy(autograd::linear(x, w, b), target);
 //   loss.backward();
-//   w.grad();
+//   w.grad();                                              // a Tensor like weight
 //
-// Backward closures capture Tensors, never Vars, so cycles cannot form; each is destroyed as soon as it has
-// run, which gives its saved tensors back to the pool. Nodes come from free lists: a repeated step allocates
-// nothing.
+// A new differentiable op calls record() with its output, its inputs and its backward function. That captures
+// Tensors, never Vars, so cycles cannot form. It is destroyed once it has run, which returns its saved
+// tensors to the pool. Nodes come from free lists: a repeated step allocates nothing.
+//
+// Recording and NoGrad are per thread. One graph belongs to one thread at a time. Misuse is
+// Error(Exit::internal).
 #pragma once
 
 #include <atomic>
@@ -22,16 +26,16 @@ namespace trainer {
 class Grads;
 class Node;
 
-/// Told during backward() when a leaf's gradient is complete: what sums gradients over processes begins with
-/// it while the rest is still being computed.
+/// Called during backward() when a leaf's gradient is complete, so that it can be summed over processes while
+/// the rest is still being computed.
 class GradientListener {
  public:
   virtual ~GradientListener() = default;
-  /// `tag` is the leaf's (Var::rebase). Once for each leaf that receives a gradient in this backward().
+  /// Once for each leaf that gets a gradient in this backward() and has a tag (Var::rebase).
   virtual void ready(int64_t tag) = 0;
 };
 
-/// Owner of a tape node (an intrusive reference count).
+/// A shared owner of a graph node (an intrusive reference count).
 class NodePtr {
  public:
   NodePtr() = default;
@@ -54,9 +58,10 @@ class NodePtr {
 class Var {
  public:
   Var() = default;
-  /// A leaf. With requires_grad its gradient is computed by backward() and kept until zero_grad().
+  /// A leaf. With requires_grad, which needs a floating dtype, backward() computes its gradient and adds it
+  /// to what is there since zero_grad().
   explicit Var(Tensor value, bool requires_grad = false);
-  /// The output of an op: used by record().
+  /// The output of an op: for record().
   Var(Tensor value, NodePtr node) : value_(std::move(value)), node_(std::move(node)) {}
 
   const Tensor& value() const { return value_; }
@@ -65,27 +70,28 @@ class Var {
   bool requires_grad() const { return static_cast<bool>(node_); }
   const NodePtr& node() const { return node_; }
 
-  /// A leaf's gradient; undefined before the first backward() after zero_grad().
+  /// A leaf's gradient; undefined before the first backward() since zero_grad(). Throws if this is no leaf
+  /// that requires a gradient.
   Tensor grad() const;
-  /// Forgets a leaf's gradient. Its memory is kept: the next backward() overwrites it, so nothing is ever
-  /// filled with zeros.
+  /// Drops a leaf's gradient. Its memory is kept, and the next backward() overwrites it: nothing is filled
+  /// with zeros.
   void zero_grad() const;
-  /// Moves a leaf onto other memory (an arena): value's elements are not copied; gradients will be written
-  /// into `gradient`, which may be wider than the value (f32 for 16 bits). `tag` names it to a
-  /// GradientListener; -1: it is not announced.
+  /// Replaces the memory of a leaf, by parts of arenas: its value by `value` (elements are not copied), its
+  /// gradient by `gradient`, which may have a wider dtype (f32 for 16 bits). `tag` names the leaf to a
+  /// GradientListener; -1: the listener is not called for it.
   void rebase(Tensor value, Tensor gradient, int64_t tag = -1);
 
-  /// Differentiates this scalar with respect to every leaf it depends on. `seed` (rank 0) is the gradient of
-  /// the objective with respect to it; 1 if not given. A graph can be walked once. Throws if an op on the way
-  /// has no backward.
-  void backward(const Tensor& seed = {}, GradientListener* listener = nullptr) const;
+  /// Computes the gradient of this one-element value with respect to every leaf it depends on. `gradient`,
+  /// one element, is the gradient of the objective with respect to this value; 1 if undefined. Works once per
+  /// graph: saved tensors are freed on the way.
+  void backward(const Tensor& gradient = {}, GradientListener* listener = nullptr) const;
 
  private:
   Tensor value_;
   NodePtr node_;
 };
 
-/// While one lives, ops on this thread record nothing.
+/// While an object of this class lives, ops on this thread record nothing (torch.no_grad).
 class NoGrad {
  public:
   NoGrad();
@@ -98,7 +104,7 @@ class NoGrad {
 };
 bool grad_enabled();
 
-/// One recorded op, or a leaf.
+/// A node of the graph: a recorded op, or a leaf.
 class Node {
  public:
   static constexpr int max_inputs = 4;
@@ -118,48 +124,50 @@ class Node {
   friend class NodePtr;
   friend class Grads;
   friend class Var;
-  struct Sweep;
+  struct BackwardPass;
   void receive(Tensor gradient);
   Tensor destination();
 
   std::atomic<int> references_{1};
-  uint64_t id_;         // creation order: descending ids are a reverse topological order
-  uint64_t sweep_ = 0;  // the backward pass that has met this node
+  uint64_t id_;        // creation order: descending ids are a reverse topological order
+  uint64_t pass_ = 0;  // the last backward pass that reached this node
   bool leaf_ = false;
-  bool fresh_ = true;  // leaf: the next write overwrites
-  bool done_ = false;  // an op whose backward function has run
-  int pending_ = 0;    // leaf: gradients that this backward pass has still to bring
+  bool fresh_ = true;  // leaf: the next gradient overwrites
+  bool done_ = false;  // op: its backward function has run
+  int pending_ = 0;    // leaf: gradients still to come in this backward pass
   int inputs_ = 0;
-  int64_t tag_ = -1;           // leaf: its name to a GradientListener
+  int64_t tag_ = -1;           // leaf: for the GradientListener
   NodePtr input_[max_inputs];  // null where no gradient is needed
   Shape shape_;                // of the output
   DType dtype_;
   Device device_;
-  Tensor gradient_;  // op: what has arrived so far; leaf: where it is kept
+  Tensor gradient_;  // op: the sum so far; leaf: the gradient's memory
 };
 
-/// What a backward function sees: the gradient of its output, and where to write those of its inputs.
+/// The argument of a backward function: the gradient of the op's output, and where those of its inputs go.
+/// Inputs are numbered as in record(). Each gradient that is wanted must be written or passed.
 class Grads {
  public:
+  /// The gradient of the output.
   const Tensor& dy() const { return dy_; }
-  /// No one else holds dy(): it may be overwritten.
-  bool dy_is_ours() const { return dy_.storage().unique(); }
+  /// dy() is not shared: it may be overwritten.
+  bool dy_is_unique() const { return dy_.storage().unique(); }
+  /// The input requires a gradient.
   bool wants(int input) const { return static_cast<bool>(node_.input_[input]); }
-  /// Where the gradient of an input goes: a tensor of the input's shape, to be written whole (for a
-  /// parameter's first gradient of a step this is the gradient arena itself). Undefined if nobody wants it.
+  /// Memory for the gradient of an input, like the input, to be written whole. (For the first gradient of a
+  /// parameter in a step it is the gradient arena.) Undefined if it is not wanted.
   Tensor& operator[](int input);
-  /// The same, but always memory, like that tensor's: for what a kernel computes whether or not it is wanted.
+  /// The same, but scratch memory like `like` if it is not wanted: for kernels that compute it anyway.
   Tensor& or_scratch(int input, const Tensor& like);
-  /// Takes out what has arrived so far of the gradient of an input that is another op's output, so that the
-  /// kernel can add it to what it writes, or write over it if nobody else holds it. Undefined if there is
-  /// none.
+  /// Takes the sum so far of the gradient of an input that is another op's output, so that the kernel can add
+  /// it to what it writes, or overwrite it if it is unique. Undefined if there is none yet.
   Tensor take(int input);
-  /// Hands over a tensor that already is the gradient of an input; it may be shared.
+  /// Sets the gradient of an input to an existing tensor, which may be shared.
   void pass(int input, Tensor gradient);
 
  private:
   friend class Node;
-  friend struct Node::Sweep;
+  friend struct Node::BackwardPass;
   Grads(Node& node, Tensor dy) : node_(node), dy_(std::move(dy)) {}
   void deliver(GradientListener*);
   Node& node_;
@@ -194,8 +202,8 @@ class Recorded final : public Node {
 };
 }  // namespace detail
 
-/// Puts an op on the tape: `backward` is called with Grads when gradients flow back through `output`. Nothing
-/// is recorded if no input needs a gradient or NoGrad is in force.
+/// Records an op: `backward(Grads&)` is called once the gradient of `output` is complete. Undefined Vars are
+/// inputs without a gradient. Records nothing if no input requires a gradient, or under NoGrad.
 template <class F>
 Var record(Tensor output, std::initializer_list<const Var*> inputs, F backward) {
   bool needed = false;

@@ -20,7 +20,7 @@ namespace {
 
 constexpr uint64_t magic = 0x3164'7261'6f62'7274;  // "trboard1"
 
-/// What a process writes: plain bytes, copied as whole words.
+/// The status of a process: plain data, copied word by word.
 struct Note {
   int64_t pid = 0, step = 0;
   double written = 0;  ///< now(): one clock for all processes of a machine
@@ -32,8 +32,8 @@ constexpr size_t words = sizeof(Note) / sizeof(uint64_t);
 static_assert(std::is_trivially_copyable_v<Note> && sizeof(Note) % sizeof(uint64_t) == 0);
 using Words = std::array<std::atomic<uint64_t>, words>;
 
-/// Two notes: the writer fills the one that is not current, then makes it so. Unlike a plain sequence lock
-/// this leaves something whole to read when a writer is stopped in the middle.
+/// Two notes: the writer fills the one that is not current, then makes it current. Unlike with a sequence
+/// lock, a complete note can be read even if a writer is stopped in the middle.
 struct alignas(64) Slot {
   std::atomic<uint64_t> version;  ///< notes written so far; the current one is notes[version % 2]
   std::array<Words, 2> notes;
@@ -80,7 +80,7 @@ Map map_board(const std::string& path, int flags, std::string& problem) {
     return {};
   }
   const auto size = static_cast<size_t>(info.st_size);
-  problem = "is no board";
+  problem = "is not a board file";
   if (!S_ISREG(info.st_mode) || size < size_of(1)) return {};
   Map map(fd.get(), size, flags == O_RDWR ? PROT_READ | PROT_WRITE : PROT_READ);
   if (!map.valid()) {
@@ -112,7 +112,7 @@ void publish(Writer& w) {
   Slot& slot = w.map.slot(w.index);
   const auto copy = std::bit_cast<std::array<uint64_t, words>>(w.note);
   const uint64_t next = slot.version.load(std::memory_order_relaxed) + 1;
-  // Whoever sees a word of the note below also sees that the one before it has become current.
+  // A reader that sees a word of the new note also sees that the note before it is current.
   std::atomic_thread_fence(std::memory_order_release);
   for (size_t i = 0; i < words; ++i) slot.notes[next % 2][i].store(copy[i], std::memory_order_relaxed);
   slot.version.store(next, std::memory_order_release);
@@ -129,8 +129,8 @@ void change(F&& f) {
 
 Note read_slot(const Slot& slot) {
   std::array<uint64_t, words> copy{};
-  // A few tries are enough: only a note that was replaced twice meanwhile is torn. Should that go on, a torn
-  // one is still harmless.
+  // Only a note that was replaced twice during the copy is torn, so a few tries are enough. The status is for
+  // messages: a torn one, after 1000 tries, is harmless.
   for (int tries = 0; tries < 1000; ++tries) {
     const uint64_t version = slot.version.load(std::memory_order_acquire);
     for (size_t i = 0; i < words; ++i) copy[i] = slot.notes[version % 2][i].load(std::memory_order_relaxed);
@@ -184,12 +184,12 @@ std::string_view name_of(Phase phase) {
 }
 
 void create(const std::string& path, int ranks, int first_rank) {
-  check(ranks >= 1, "a board for {} ranks", ranks);
+  check(ranks >= 1, "board: {} ranks; expected at least 1", ranks);
   const Fd fd(retry_eintr([&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600); }));
   const bool sized = fd.valid() && ::ftruncate(fd.get(), static_cast<off_t>(size_of(ranks))) == 0;
   Header header{magic, ranks, first_rank};
   check(Exit::distributed, sized && ::pwrite(fd.get(), &header, sizeof header, 0) == sizeof header,
-        "{}: cannot make the board: {}", path, std::strerror(errno));
+        "{}: cannot create the board: {}", path, std::strerror(errno));
 }
 
 void open(const std::string& path, int local_rank) {
@@ -197,7 +197,7 @@ void open(const std::string& path, int local_rank) {
   Map map = map_board(path, O_RDWR, problem);
   check(Exit::distributed, map.valid(), "{}: cannot open the board: {}", path, problem);
   check(Exit::distributed, local_rank >= 0 && local_rank < map.header().ranks,
-        "{}: no slot for local rank {} on a board for {}", path, local_rank, map.header().ranks);
+        "{}: no slot for local rank {} on a board for {} ranks", path, local_rank, map.header().ranks);
   Writer& w = writer();
   const std::lock_guard lock(w.mutex);
   w.map = std::move(map);

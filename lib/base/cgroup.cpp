@@ -76,8 +76,8 @@ void read_version_1(CgroupLimits& limits, const fs::path& folder) {
 CgroupLimits cgroup_limits(const fs::path& mount, const fs::path& membership) {
   CgroupLimits limits;
   std::ifstream file(membership);
-  for (std::string line;
-       std::getline(file, line);) {  // "id:controllers:path"; version 2 has id 0 and no controllers
+  // Lines are "id:controllers:path"; version 2 has id 0 and no controllers.
+  for (std::string line; std::getline(file, line);) {
     const size_t first = line.find(':');
     const size_t second = first == line.npos ? line.npos : line.find(':', first + 1);
     if (second == line.npos) continue;

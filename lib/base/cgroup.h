@@ -8,14 +8,15 @@
 namespace trainer {
 
 struct CgroupLimits {
-  std::optional<double> cores;    ///< CPU time per wall time
+  std::optional<double> cores;    ///< seconds of CPU time per second
   std::optional<int64_t> memory;  ///< bytes
-  std::optional<int64_t>
-      memory_used;  ///< bytes charged to the group that sets `memory`, without page cache that can be dropped
+  /// Bytes charged to the group that sets `memory`, without page cache that can be dropped. Set if `memory`
+  /// is.
+  std::optional<int64_t> memory_used;
 };
 
-/// The tightest limits of the process's group and the groups above it. `mount` is where the hierarchies are
-/// mounted and `membership` the file that names the group (man 7 cgroups). What cannot be read is no limit.
+/// The tightest limits of the process's group and the groups above it; nullopt where none is set or readable.
+/// `mount` is where the hierarchies are mounted, `membership` the file that names the group (man 7 cgroups).
 CgroupLimits cgroup_limits(const std::filesystem::path& mount = "/sys/fs/cgroup",
                            const std::filesystem::path& membership = "/proc/self/cgroup");
 

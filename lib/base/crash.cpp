@@ -40,7 +40,7 @@ const char* name_of(int signal) {
     case SIGFPE:
       return "SIGFPE (integer division by zero)";
     case SIGILL:
-      return "SIGILL (an instruction that this processor has not)";
+      return "SIGILL (an instruction that this processor does not have)";
     default:
       return "SIGABRT";
   }
@@ -59,11 +59,11 @@ void on_crash(int signal, siginfo_t* info, void*) {
     write_text("; the innermost functions first:\n");
     void* frames[most_frames];
     const int count = ::backtrace(frames, most_frames);
-    // Not this function, nor the frame by which the kernel has called it.
+    // Skip this function and the signal frame.
     constexpr int own = 2;
     if (count > own) ::backtrace_symbols_fd(frames + own, count - own, STDERR_FILENO);
   }
-  ::raise(signal);  // SA_RESETHAND has brought the usual effect back
+  ::raise(signal);  // SA_RESETHAND has restored the default effect
 }
 
 }  // namespace

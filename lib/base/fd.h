@@ -1,4 +1,7 @@
-// A file descriptor that closes itself.
+// Fd: a file descriptor that is closed when the object is destroyed, and retry_eintr() for system calls.
+//
+//   const Fd fd(retry_eintr([&] { return ::open(path, O_RDONLY | O_CLOEXEC); }));
+//   if (!fd.valid()) return std::strerror(errno);
 #pragma once
 
 #include <unistd.h>
@@ -31,7 +34,7 @@ class Fd {
   int fd_ = -1;
 };
 
-/// Repeats a system call that a signal interrupted.
+/// Calls a system call again as long as a signal interrupts it (EINTR).
 template <class F>
 auto retry_eintr(F&& call) {
   auto result = call();

@@ -18,38 +18,17 @@
 namespace trainer {
 namespace {
 
-/// Repeats a system call that a signal interrupted.
-template <class F>
-auto retry(F&& call) {
-  auto result = call();
-  while (result < 0 && errno == EINTR) result = call();
-  return result;
-}
-
 /// "PATH: cannot ACTION: REASON", with the reason in errno.
 [[noreturn]] void fail_errno(Exit code, const fs::path& path, std::string_view action) {
   const int reason = errno;
   fail(code, "{}: cannot {}: {}", path.string(), action, std::strerror(reason));
 }
 
-/// A descriptor that closes itself; release() hands it on.
-class Descriptor {
- public:
-  Descriptor(const fs::path& path, int flags, Exit code, std::string_view action)
-      : fd_(retry([&] { return ::open(path.c_str(), flags | O_CLOEXEC, 0666); })) {
-    if (fd_ < 0) fail_errno(code, path, action);
-  }
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-  int release() { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
+Fd open_file(const fs::path& path, int flags, Exit code, std::string_view action) {
+  Fd fd(retry_eintr([&] { return ::open(path.c_str(), flags | O_CLOEXEC, 0666); }));
+  if (!fd.valid()) fail_errno(code, path, action);
+  return fd;
+}
 
 /// Reads to the end of the file, or a little past `max_bytes`. The size in stat is a hint only: pipes and
 /// /proc have none.
@@ -61,7 +40,7 @@ std::string read_all(int fd, const fs::path& path, Exit code, size_t max_bytes) 
   size_t size = 0;
   while (size <= max_bytes) {
     bytes.resize(std::max(bytes.capacity(), size + 4096));
-    const ssize_t n = retry([&] { return ::read(fd, bytes.data() + size, bytes.size() - size); });
+    const ssize_t n = retry_eintr([&] { return ::read(fd, bytes.data() + size, bytes.size() - size); });
     if (n < 0) fail_errno(code, path, "read");
     if (n == 0) break;
     size += static_cast<size_t>(n);
@@ -93,20 +72,20 @@ fs::path temporary_beside(const fs::path& path) {
 }  // namespace
 
 std::string read_file(const fs::path& path, Exit code, size_t max_bytes) {
-  const Descriptor file(path, O_RDONLY, code, "open");
+  const Fd file = open_file(path, O_RDONLY, code, "open");
   std::string bytes = read_all(file.get(), path, code, max_bytes);
   check(code, bytes.size() <= max_bytes, "{}: longer than the {} bytes that are allowed", path.string(),
         max_bytes);
   return bytes;
 }
 
-void read_portions(const fs::path& path, Exit code,
-                   const std::function<void(std::span<const std::byte>)>& use) {
-  const Descriptor file(path, O_RDONLY, code, "open");
+void read_chunks(const fs::path& path, Exit code,
+                 const std::function<void(std::span<const std::byte>)>& use) {
+  const Fd file = open_file(path, O_RDONLY, code, "open");
   ::posix_fadvise(file.get(), 0, 0, POSIX_FADV_SEQUENTIAL);
   std::vector<std::byte> buffer(1 << 20);
   while (true) {
-    const ssize_t n = retry([&] { return ::read(file.get(), buffer.data(), buffer.size()); });
+    const ssize_t n = retry_eintr([&] { return ::read(file.get(), buffer.data(), buffer.size()); });
     if (n < 0) fail_errno(code, path, "read");
     if (n == 0) return;
     use(std::span(buffer).first(static_cast<size_t>(n)));
@@ -115,35 +94,31 @@ void read_portions(const fs::path& path, Exit code,
 
 NewFile::NewFile(const fs::path& path, Exit code, fs::path name)
     : name_(name.empty() ? path : std::move(name)), code_(code) {
-  fd_ = retry([&] { return ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666); });
-  if (fd_ < 0) fail_errno(code, name_, "write");
-}
-
-NewFile::~NewFile() {
-  if (fd_ >= 0) ::close(fd_);
+  fd_ = Fd(retry_eintr([&] { return ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666); }));
+  if (!fd_.valid()) fail_errno(code, name_, "write");
 }
 
 void NewFile::write(std::span<const std::byte> bytes) {
-  check(fd_ >= 0, "{}: written to after it was finished", name_.string());
-  constexpr int64_t portion = 1 << 20;
+  check(fd_.valid(), "{}: written to after finish()", name_.string());
+  constexpr int64_t chunk = 1 << 20;
   while (!bytes.empty()) {
-    const size_t part = std::min(bytes.size(), static_cast<size_t>(portion));
-    const ssize_t n = retry([&] { return ::write(fd_, bytes.data(), part); });
+    const size_t part = std::min(bytes.size(), static_cast<size_t>(chunk));
+    const ssize_t n = retry_eintr([&] { return ::write(fd_.get(), bytes.data(), part); });
     if (n < 0) fail_errno(code_, name_, "write");
     bytes = bytes.subspan(static_cast<size_t>(n));
     size_ += n;
-    if (size_ - started_ < portion) continue;
+    if (size_ - started_ < chunk) continue;
     // Only a hint: what it cannot do fsync will, and errors of the disk are fsync's to report.
-    ::sync_file_range(fd_, started_, size_ - started_, SYNC_FILE_RANGE_WRITE);
+    ::sync_file_range(fd_.get(), started_, size_ - started_, SYNC_FILE_RANGE_WRITE);
     started_ = size_;
   }
 }
 
 void NewFile::finish() {
-  check(fd_ >= 0, "{}: finished twice", name_.string());
-  if (retry([&] { return ::fsync(fd_); }) != 0) fail_errno(code_, name_, "write");
+  check(fd_.valid(), "{}: finish() was called twice", name_.string());
+  if (retry_eintr([&] { return ::fsync(fd_.get()); }) != 0) fail_errno(code_, name_, "write");
   // Not repeated on EINTR: Linux has closed the descriptor even then.
-  if (::close(std::exchange(fd_, -1)) != 0 && errno != EINTR) fail_errno(code_, name_, "write");
+  if (::close(fd_.release()) != 0 && errno != EINTR) fail_errno(code_, name_, "write");
 }
 
 AtomicFile::AtomicFile(fs::path path, Exit code) : path_(follow_links(std::move(path), code)), code_(code) {
@@ -173,13 +148,14 @@ void write_file_atomically(const fs::path& path, std::string_view text, Exit cod
 }
 
 void sync_folder(const fs::path& path, Exit code) {
-  const Descriptor folder(path, O_RDONLY | O_DIRECTORY, code, "open");
+  const Fd folder = open_file(path, O_RDONLY | O_DIRECTORY, code, "open");
   // EINVAL: a file system that cannot do this for folders, and then has nothing to be synced either.
-  if (retry([&] { return ::fsync(folder.get()); }) != 0 && errno != EINVAL) fail_errno(code, path, "sync");
+  if (retry_eintr([&] { return ::fsync(folder.get()); }) != 0 && errno != EINVAL)
+    fail_errno(code, path, "sync");
 }
 
 MappedFile::MappedFile(const fs::path& path, Exit code) : path_(path) {
-  const Descriptor file(path, O_RDONLY, code, "open");
+  const Fd file = open_file(path, O_RDONLY, code, "open");
   struct stat info {};
   if (::fstat(file.get(), &info) != 0) fail_errno(code, path, "open");
   check(code, S_ISREG(info.st_mode), "{}: cannot map: not a regular file", path.string());
@@ -196,8 +172,8 @@ MappedFile::~MappedFile() {
 }
 
 FileLock::FileLock(const fs::path& path) {
-  Descriptor file(path, O_RDWR | O_CREAT, Exit::usage, "lock");
-  if (retry([&] { return ::flock(file.get(), LOCK_EX | LOCK_NB); }) != 0) {
+  Fd file = open_file(path, O_RDWR | O_CREAT, Exit::usage, "lock");
+  if (retry_eintr([&] { return ::flock(file.get(), LOCK_EX | LOCK_NB); }) != 0) {
     if (errno != EWOULDBLOCK) fail_errno(Exit::usage, path, "lock");
     std::string holder = read_all(file.get(), path, Exit::usage, 300);
     while (!holder.empty() && holder.back() == '\n') holder.pop_back();
@@ -206,12 +182,9 @@ FileLock::FileLock(const fs::path& path) {
   // For the message above only, so that a full disk is no reason to refuse.
   const std::string holder = fmt::format("process {} on {}\n", ::getpid(), host_name());
   if (::ftruncate(file.get(), 0) == 0) (void)!::pwrite(file.get(), holder.data(), holder.size(), 0);
-  fd_ = file.release();
+  fd_ = std::move(file);
 }
 
-FileLock::~FileLock() {
-  (void)!::ftruncate(fd_, 0);
-  ::close(fd_);
-}
+FileLock::~FileLock() { (void)!::ftruncate(fd_.get(), 0); }
 
 }  // namespace trainer

@@ -1,4 +1,10 @@
-// Files: whole or not at all. Every error is an Error that names the path and the system's reason.
+// Reading, writing, mapping and locking files. What is written appears whole or not at all.
+//
+//   write_file_atomically("run/config.yaml", text, Exit::usage);
+//   std::string text = read_file("run/config.yaml", Exit::usage);
+//
+// Every error is an Error that names the path and the system's reason, with the exit code that the caller
+// gives: it depends on what the file is for.
 #pragma once
 
 #include <cstddef>
@@ -11,45 +17,41 @@
 #include <string_view>
 
 #include "lib/base/error.h"
+#include "lib/base/fd.h"
 
 namespace trainer {
 
 namespace fs = std::filesystem;
 
-/// The file's bytes. `code` is the exit code that a failure gets: it depends on what the file is for. Longer
-/// files than `max_bytes` are refused.
+/// The file's bytes. A file longer than `max_bytes` is an error.
 std::string read_file(const fs::path&, Exit code, size_t max_bytes = SIZE_MAX);
 
-/// Hands a file's bytes on front to back, in portions that stay in the processor's cache.
-void read_portions(const fs::path&, Exit code, const std::function<void(std::span<const std::byte>)>&);
+/// Calls `use` with the bytes of a file, front to back, in chunks that stay in the processor's cache.
+void read_chunks(const fs::path&, Exit code, const std::function<void(std::span<const std::byte>)>&);
 
-/// A file that did not exist before, written front to back. What is left when it is destroyed before finish()
-/// is incomplete and the owner's to remove.
+/// A new file, written front to back; it is an error if the file exists. Destroyed before finish() it leaves
+/// an incomplete file behind, which the caller removes.
 class NewFile {
  public:
-  /// `name` is what messages call it, if that is not its path.
+  /// `name`: what messages call the file, if not by its path.
   NewFile(const fs::path&, Exit code, fs::path name = {});
-  ~NewFile();
-  NewFile(const NewFile&) = delete;
-  NewFile& operator=(const NewFile&) = delete;
 
-  /// Unbuffered. The disk is set to work while more is written, so that finish() has little to wait for.
+  /// Unbuffered. Writing to the disk starts at once, so that finish() has little to wait for.
   void write(std::span<const std::byte>);
   void write(std::string_view text) { write(std::as_bytes(std::span(text.data(), text.size()))); }
-  /// fsync and close: the content is durable, the name is once the folder has been synced. Nothing may be
-  /// written afterwards.
+  /// fsync and close. The content is durable then, the name only after sync_folder(). No write() may follow.
   void finish();
 
  private:
   fs::path name_;
   Exit code_;
-  int fd_ = -1;
-  int64_t size_ = 0, started_ = 0;  // bytes written; of those, handed to the disk
+  Fd fd_;
+  int64_t size_ = 0, started_ = 0;  // bytes written; of those, on their way to the disk
 };
 
-/// A file that appears under its name only when it is complete: written to a temporary neighbour, fsynced,
-/// renamed. Without commit() the temporary is removed and an older file stays as it was. A symbolic link is
-/// followed: what it points at is replaced. What exists and is no regular file is refused.
+/// A file that appears under its name only when it is complete: a temporary file beside it is written,
+/// fsynced and renamed. Destroyed before commit() it changes nothing. A symbolic link is followed: its target
+/// is replaced. A path that exists and is not a regular file is an error.
 class AtomicFile {
  public:
   AtomicFile(fs::path, Exit code);
@@ -60,7 +62,7 @@ class AtomicFile {
   /// Unbuffered.
   void write(std::span<const std::byte> bytes) { file_->write(bytes); }
   void write(std::string_view text) { file_->write(text); }
-  /// fsync, close, rename, fsync of the folder. Nothing may be written afterwards.
+  /// fsync, close, rename, fsync of the folder. No write() may follow.
   void commit();
 
  private:
@@ -74,8 +76,8 @@ void write_file_atomically(const fs::path&, std::string_view text, Exit code);
 /// fsync of a folder: makes renames, creations and removals in it durable.
 void sync_folder(const fs::path&, Exit code);
 
-/// A private memory map of a whole regular file. Writing into it is possible and stays in this process (copy
-/// on write), so that a tensor over it is as good as any other. The file must not shrink while it is mapped.
+/// A private memory map of a whole regular file: it can be written to, copy on write, which does not change
+/// the file. The file must not shrink while it is mapped (SIGBUS).
 class MappedFile {
  public:
   MappedFile(const fs::path&, Exit code);
@@ -93,8 +95,8 @@ class MappedFile {
 };
 
 /// An exclusive flock on `path` (created if needed), held until destruction. Throws Error(Exit::usage) naming
-/// the holder's process if somebody else has it. The file stays behind: removing it would let two processes
-/// hold "the" lock.
+/// the process that holds it. The file is never removed: then two processes could hold locks on two files of
+/// its name.
 class FileLock {
  public:
   explicit FileLock(const fs::path&);
@@ -103,7 +105,7 @@ class FileLock {
   FileLock& operator=(const FileLock&) = delete;
 
  private:
-  int fd_ = -1;
+  Fd fd_;
 };
 
 }  // namespace trainer

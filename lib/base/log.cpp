@@ -43,7 +43,7 @@ void write_to_stderr(std::string_view text) {
   while (!text.empty()) {
     const ssize_t n = ::write(STDERR_FILENO, text.data(), text.size());
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return;  // nobody reads: that must not disturb training
+    if (n <= 0) return;  // stderr is closed: not a reason to stop
     text.remove_prefix(static_cast<size_t>(n));
   }
 }

@@ -2,9 +2,8 @@
 //
 //   log::info("resnet18: {} parameters", count);
 //
-// Lines go to the terminal (stderr: stdout belongs to results) and to any number of files. Every function may
-// be called from any thread. Logging never throws and never stops the program: a file that cannot be written
-// is reported once.
+// Lines go to stderr (stdout is for results) and to any number of files. Every function may be called from
+// any thread. Writing a line never throws: a file that cannot be written is reported once on stderr.
 #pragma once
 
 #include <fmt/core.h>
@@ -15,11 +14,11 @@
 
 namespace trainer::log {
 
-/// debug lines are for the files only.
+/// debug lines go to files only.
 enum class Level { debug, info, warn, error };
 
-/// What comes before a line on the terminal is nothing for info, "warning: " or "error: " for the others,
-/// coloured where colours are wanted (lib/base/system.h).
+/// On stderr a line begins with "warning: " or "error: ", coloured on a terminal (wants_color() of
+/// lib/base/system.h), or with nothing for info.
 void write(Level, std::string_view line);
 
 /// Adds a file that gets every line with a time stamp (a run directory's log.txt), appending to what it
@@ -28,17 +27,17 @@ void add_file(const std::string& path);
 /// Closes a file that add_file() opened; does nothing for others.
 void remove_file(const std::string& path);
 
-/// Quiet terminal (errors and warnings only); files still get everything.
+/// Only warnings and errors on stderr; files still get everything.
 void set_quiet(bool);
 
-/// Called around each terminal line by whoever draws on the terminal (the progress bar): erase before, redraw
-/// after. Both run under the terminal's lock and must not log.
+/// Something drawn on the terminal (the progress bar): erase() is called before each line and redraw() after
+/// it. Both run under the terminal's lock and must not log.
 struct Overlay {
   virtual ~Overlay() = default;
   virtual void erase() = 0;
   virtual void redraw() = 0;
 };
-/// nullptr removes it; once this has returned the old one is not called any more.
+/// Replaces the overlay; nullptr: none. Once this has returned the old one is not called any more.
 void set_overlay(Overlay*);
 
 template <class... A>

@@ -1,8 +1,7 @@
-// Counter-based randomness: a number is a function of what it is for, never of when it was drawn.
-//
-// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011). The key is a hash of
-// seed, purpose and path; the counter is (index, element). Order of execution, number of threads and
-// prefetching cannot change a result, and resuming needs indices instead of generator states.
+// Counter-based random numbers: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
+// SC 2011). A number is a pure function of a key and a counter: the key is a hash of seed, purpose and path,
+// the counter is (index, element), an Rng has no state that drawing changes. So order of execution, number of
+// threads and prefetching cannot change a result, and a resumed run needs no generator states.
 //
 //   Rng dropout = Rng(seed).fork("dropout").fork("blocks.3.mlp");
 //   float u = dropout.uniform(step, element);
@@ -16,7 +15,7 @@
 
 namespace trainer {
 
-/// The raw function, for kernels that draw many numbers at once: four words from 128 bits of counter and 64
+/// The function itself, for kernels that draw many numbers at once: 128 bits from 128 bits of counter and 64
 /// bits of key.
 constexpr std::array<uint32_t, 4> philox4x32(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key) {
   for (int round = 0; round < 10; ++round) {
@@ -60,7 +59,7 @@ class Rng {
   uint32_t bits(uint64_t index, uint64_t element) const { return block(index, element / 4)[element % 4]; }
   /// Uniform in [0, 1) with 24 bits.
   float uniform(uint64_t index, uint64_t element) const { return unit_float(bits(index, element)); }
-  /// Uniform in [0, bound) without bias that matters (64-bit multiply-shift); bound > 0.
+  /// Uniform in [0, bound), bound > 0 (64-bit multiply-shift: the bias is below bound 2^-64).
   uint64_t below(uint64_t bound, uint64_t index, uint64_t element) const;
   /// Standard normal (Box-Muller on two 32-bit words; elements 2k and 2k+1 share their words).
   float normal(uint64_t index, uint64_t element) const;

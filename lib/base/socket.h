@@ -1,5 +1,5 @@
-// Stream sockets by address: "host:port", "[::1]:port" or "unix:@name" (Linux' abstract namespace).
-// All of them are non-blocking and closed on exec; waiting is done with poll and a deadline of now().
+// Stream sockets by address: "host:port", "[::1]:port" or "unix:@name" (Linux's abstract namespace). All
+// sockets are non-blocking and closed on exec. A deadline is a time of now() (lib/base/system.h), seconds.
 #pragma once
 
 #include <cstddef>
@@ -11,37 +11,37 @@
 
 namespace trainer {
 
-/// "host:port" taken apart; IPv6 addresses may stand in brackets. Throws Error(Exit::usage) naming `address`.
+/// "host:port" in its parts. IPv6 addresses may be in brackets. Throws Error(Exit::usage) naming `address`.
 struct HostPort {
   std::string host;
   int port = 0;
 };
 HostPort parse_host_port(std::string_view address);
-/// The other way round: brackets around an IPv6 address.
+/// "host:port", with brackets around an IPv6 address.
 std::string join_host_port(std::string_view host, int port);
 
-/// 127.0.0.0/8, ::1, localhost; no name is looked up.
+/// `host` is 127.x.x.x, ::1 or localhost. No name is looked up.
 bool is_loopback(std::string_view host);
-/// The host, looked up, is an address of this machine.
+/// `host`, looked up, is an address of this machine.
 bool is_local_host(const std::string& host);
 
-/// A listening socket. A numeric address of this machine and localhost are listened on alone; every other
-/// host (a name may lead to a loopback address here and to another one elsewhere) means all interfaces.
+/// A listening socket. localhost or a numeric address of this machine: on that address only. Any other host:
+/// on all interfaces, because a name may resolve to a loopback address here and to another one elsewhere.
 struct Listener {
   Fd fd;
-  std::string address;  ///< with the port that was chosen; host as given, this host's name for "" and 0.0.0.0
+  std::string address;  ///< with the real port if 0 was given, and this host's name instead of "" and 0.0.0.0
 };
 /// Throws Error(Exit::distributed) naming the address.
 Listener listen_at(const std::string& address);
 
-/// The descriptor of a new connection, or an invalid one: nobody listens there (yet), or `deadline` has
-/// passed; `reason` says which. Throws Error(Exit::distributed) where trying again cannot help.
+/// A new connection. Invalid, with the cause in `reason`, if nothing listens there yet or the deadline has
+/// passed: the caller may try again. Throws Error(Exit::distributed) if that cannot help.
 Fd connect_to(const std::string& address, double deadline, std::string& reason);
 
-/// The user at the other end of a local socket may use ours: the same one, or root. True for TCP.
+/// The process at the other end of a local socket has our user or root. Always true for TCP.
 bool peer_is_trusted(int fd);
 
-/// Waits for poll's `events`; false once `deadline` has passed.
+/// Waits for `events` (of poll); false once the deadline has passed.
 bool wait_for(int fd, short events, double deadline);
 
 enum class Transfer { done, closed, timed_out };

@@ -18,8 +18,8 @@ namespace {
 using store::Op;
 using store::Status;
 
-/// A server answers at once, or when the time of a wait is over; this much more may pass on a busy machine.
-constexpr double patience = 30;
+/// Seconds that an answer may take beyond the timeout of the request itself, on a busy machine.
+constexpr double answer_time = 30;
 
 struct Reply {
   Status status = Status::ok;
@@ -28,28 +28,28 @@ struct Reply {
 
 uint64_t microseconds(double seconds) { return static_cast<uint64_t>(std::clamp(seconds, 0.0, 1e12) * 1e6); }
 
-/// Greets; empty if the other end is a store, else why it is none (yet).
+/// Exchanges greetings. Returns "" if the other end is a store, else why not (yet).
 std::string greet(int fd, const std::string& address, double deadline) {
-  check(Exit::distributed, peer_is_trusted(fd), "store {}: another user listens there", address);
+  check(Exit::distributed, peer_is_trusted(fd), "store {}: a process of another user listens there", address);
   char answer[8]{};
   static_assert(store::server_greeting.size() == sizeof answer);
   const Transfer sent = send_all(fd, store::client_greeting.data(), store::client_greeting.size(), deadline);
   const Transfer received = sent == Transfer::done ? receive_all(fd, answer, sizeof answer, deadline) : sent;
-  if (received == Transfer::timed_out) return "somebody listens there, but does not answer as a store would";
-  if (received == Transfer::closed) return "the connection was closed at once";
+  if (received == Transfer::timed_out) return "what listens there does not answer the store's greeting";
+  if (received == Transfer::closed) return "what listens there closes the connection";
   check(Exit::distributed, std::string_view(answer, sizeof answer) == store::server_greeting,
-        "store {}: somebody listens there, but it is no store of ours", address);
+        "store {}: what listens there is another program, not a store; choose another port", address);
   return {};
 }
 
 }  // namespace
 
-/// Connections are lent to calls: a thread that waits for a key does not hold up the others.
+/// A pool of connections, one per call at a time: a call that waits does not hold up others.
 struct Store::Connection {
   std::string address;
   std::mutex mutex;
   std::vector<Fd> idle;
-  std::string broken;  ///< why no call can work any more
+  std::string broken;  ///< why all further calls fail; "" if they do not
 
   /// Connects once; an invalid descriptor and `reason` otherwise.
   Fd open(double deadline, std::string& reason) const {
@@ -70,7 +70,7 @@ struct Store::Connection {
       }
     }
     std::string reason;
-    Fd fd = open(now() + patience, reason);
+    Fd fd = open(now() + answer_time, reason);
     if (!fd.valid()) give_up(fmt::format("store {}: {}", address, reason));
     return fd;
   }
@@ -80,20 +80,20 @@ struct Store::Connection {
     idle.push_back(std::move(fd));
   }
 
-  /// The server has gone. What it held is lost, so that finding another one at the address must not help.
+  /// The server is lost, and its keys with it: a new server at the address must not be used.
   [[noreturn]] void give_up(const std::string& message) {
     const std::lock_guard lock(mutex);
     if (broken.empty()) broken = message;
     throw Error(Exit::distributed, broken);
   }
 
-  /// `doing` names the call and its key in messages; `seconds` is how long the server may take on purpose.
+  /// `doing` names the call and its key in messages; `seconds` is how long the server may wait.
   Reply call(const std::string& request, double seconds, const std::string& doing) {
     check(Exit::distributed, request.size() <= store::max_message,
           "store {}: {}: {} bytes are more than the {} that a message may have", address, doing,
           request.size(), store::max_message);
     Fd fd = borrow();
-    const double deadline = now() + std::clamp(seconds, 0.0, 1e9) + patience;
+    const double deadline = now() + std::clamp(seconds, 0.0, 1e9) + answer_time;
     std::string framed;
     framed.reserve(request.size() + sizeof(uint32_t));
     store::put(framed, static_cast<uint32_t>(request.size()));
@@ -109,7 +109,7 @@ struct Store::Connection {
       state = receive_all(fd.get(), reply.payload.data(), size - 1, deadline);
     }
     if (state == Transfer::closed)
-      give_up(fmt::format("store {}: the server has gone during {}", address, doing));
+      give_up(fmt::format("store {}: the server closed the connection during {}", address, doing));
     if (state == Transfer::timed_out)
       give_up(fmt::format("store {}: the server does not answer {}", address, doing));
     give_back(std::move(fd));

@@ -1,12 +1,15 @@
-// A small key-value store over TCP or a local socket: where the processes of a run meet, before and beside
-// their collectives.
+// A key-value store over TCP or a local socket, for the rendezvous of the processes of a run (as
+// torch.distributed's TCPStore). One process serves: the launcher, or rank 0 without one. All ranks are
+// clients.
 //
-// One process serves (the launcher, or rank 0 where there is none), all others are clients. Keys and values
-// are bytes. The protocol is ours: a greeting that names it, then length-prefixed requests; whatever else is
-// sent to the port is answered by closing that connection, and disturbs nobody.
+//   StoreServer server("0.0.0.0:0");
+//   Store store(server.address(), 30);
+//   store.set("rank0/host", "10.0.0.1");
+//   std::string host = store.get("rank0/host", 60);
 //
-// Addresses: "host:port" (port 0 lets the kernel choose when serving) or "unix:@name" (Linux' abstract
-// namespace: no file to clean up).
+// Keys (1 to 4096 bytes) and values are bytes. The protocol (lib/base/store_protocol.h) begins with a
+// greeting; a connection that sends anything else is closed. Addresses: "host:port" (a server's port 0: the
+// kernel chooses) or "unix:@name" (Linux's abstract namespace: no file to clean up).
 #pragma once
 
 #include <memory>
@@ -18,16 +21,17 @@
 
 namespace trainer {
 
-/// Serves from a thread of its own until it is destroyed.
+/// Serves in a thread of its own until it is destroyed.
 class StoreServer {
  public:
-  /// Throws Error(Exit::distributed) naming the address if it cannot be bound (a busy port, say).
+  /// Throws Error(Exit::distributed) naming the address if it cannot be bound, as a port in use.
   explicit StoreServer(const std::string& address);
   ~StoreServer();
   StoreServer(const StoreServer&) = delete;
   StoreServer& operator=(const StoreServer&) = delete;
 
-  /// With the port that was chosen. What "0.0.0.0" or "" listens on is given as this host's name.
+  /// Where clients connect: with the real port if 0 was given, and this host's name instead of "" and
+  /// 0.0.0.0.
   const std::string& address() const { return address_; }
 
  private:
@@ -36,24 +40,25 @@ class StoreServer {
   std::string address_;
 };
 
-/// A client; every call may come from any thread. Times are seconds on the monotonic clock. Every failure is
-/// an Error(Exit::distributed) that names the address and, where there is one, the key.
+/// A client. Calls may come from any thread, and one that waits does not hold up others. Timeouts are
+/// seconds. Every failure is an Error(Exit::distributed) that names the address and the key; once the server
+/// is lost, all calls fail.
 class Store {
  public:
-  /// Connects, trying again until the server is there or `timeout` has passed.
+  /// Connects; tries again until the server is there or `timeout` has passed.
   Store(const std::string& address, double timeout);
   ~Store();
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
 
   void set(std::string_view key, std::string_view value);
-  /// Waits until the key is set. Throws Error(Exit::distributed) naming it after `timeout`.
+  /// Waits until the key is set. Throws after `timeout`.
   std::string get(std::string_view key, double timeout);
-  /// Waits until all are set; the keys that are still missing after `timeout` (none: all are there).
+  /// Waits until all keys are set. Returns those that are still missing after `timeout`.
   std::vector<std::string> wait(const std::vector<std::string>& keys, double timeout);
-  /// Adds to a decimal number (0 if unset) and returns the sum; the value can be read with get().
+  /// Adds to a decimal number (0 if unset) and returns the sum. get() reads it as text.
   int64_t add(std::string_view key, int64_t amount);
-  /// True if it was there.
+  /// Returns whether the key was set.
   bool erase(std::string_view key);
 
  private:

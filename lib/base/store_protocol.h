@@ -1,4 +1,4 @@
-// What a store's client and server say to each other (lib/base/store.h). All numbers are little endian.
+// The protocol between client and server of a store (lib/base/store.h). Numbers are little endian.
 //
 //   client: the 8 bytes of client_greeting          server: the 8 bytes of server_greeting
 //   client: u32 length of the rest, u8 Op, fields   server: u32 length of the rest, u8 Status, payload
@@ -9,7 +9,7 @@
 //   add    key, i64                      -> i64, the sum
 //   erase  key                           -> u8, whether it was there
 //
-// A key is u32 length and bytes. A failure's payload is a text.
+// A key is a u32 length and bytes. The payload of Status::failure is a message.
 #pragma once
 
 #include <cstdint>
@@ -34,8 +34,8 @@ inline void put_key(std::string& out, std::string_view key) {
   out += key;
 }
 
-/// Takes fields off the front of a message. After the first field that is not there ok() is false and
-/// everything is empty.
+/// Reads fields from the front of a message. Once one is missing, ok() is false and all further ones are
+/// empty.
 class Fields {
  public:
   explicit Fields(std::string_view message) : rest_(message) {}

@@ -25,12 +25,12 @@ using store::Fields;
 using store::Op;
 using store::Status;
 
-constexpr double greeting_time = 30;  // seconds that a connection may take to say who it is
+constexpr double greeting_time = 30;  // seconds that a connection may take to send its greeting
 
 struct Client {
   Fd fd;
   bool greeted = false;
-  std::string in, out;            ///< bytes that have come and are to go
+  std::string in, out;            ///< bytes received, bytes to send
   size_t sent = 0;                ///< of `out`
   Op waiting{};                   ///< get or wait while its answer is outstanding
   std::set<std::string> missing;  ///< keys that it waits for
@@ -85,7 +85,7 @@ class Server {
     return static_cast<int>(std::clamp(left * 1e3 + 1, 0.0, 1e9));
   }
 
-  /// Waits whose time is over are answered, connections that never greeted are closed.
+  /// Answers waits whose timeout has passed, closes connections that have not greeted in time.
   void expire() {
     if (listener_paused_) {
       listener_paused_ = false;
@@ -108,7 +108,7 @@ class Server {
       Fd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
       if (!fd.valid()) {
         if (errno == EINTR || errno == ECONNABORTED) continue;
-        if (errno != EAGAIN) {  // out of descriptors or memory: again when some may have become free
+        if (errno != EAGAIN) {  // out of descriptors or memory: try again a little later
           listener_paused_ = true;
           watch(EPOLL_CTL_MOD, listener_.get(), 0);
         }
@@ -146,15 +146,15 @@ class Server {
     client.waiting = {};
   }
 
-  /// Reads, answers and writes as far as it goes without blocking. False: the connection is to be closed.
+  /// Reads, answers and writes as far as possible without blocking. Returns false to close the connection.
   bool serve(Client& client) {
     do {
       if (!flush(client)) return false;
-      // No new request before the last answer has been taken: that bounds what a connection can hold.
+      // No new request before the last answer is sent: that bounds the memory of a connection.
       if (!client.out.empty() || client.waiting != Op{}) break;
       if (!handle_next(client)) return false;
     } while (!client.out.empty() || client.waiting != Op{});
-    // What a client sends while it waits stays in the kernel; only its leaving matters.
+    // While a client waits, what it sends stays in the kernel; only a disconnect is of interest.
     const uint32_t events = !client.out.empty() ? EPOLLOUT : client.waiting != Op{} ? EPOLLRDHUP : EPOLLIN;
     if (events != client.events) watch(EPOLL_CTL_MOD, client.fd.get(), client.events = events);
     return true;
@@ -168,12 +168,12 @@ class Server {
       if (n < 0) return errno == EAGAIN;
       client.sent += static_cast<size_t>(n);
     }
-    client.out = {};  // gives large buffers back
+    client.out = {};  // frees a large buffer
     client.sent = 0;
     return true;
   }
 
-  /// Reads up to the end of one message and handles it; what is incomplete waits for more bytes.
+  /// Reads up to the end of one message and handles it; an incomplete one waits for more bytes.
   bool handle_next(Client& client) {
     const size_t head = client.greeted ? sizeof(uint32_t) : store::client_greeting.size();
     bool open = read_up_to(client, head);
@@ -197,7 +197,7 @@ class Server {
     return answer(client, Fields(std::string_view(message).substr(head)));
   }
 
-  /// False if the other end has closed. Memory grows with what has come, not with what was announced.
+  /// False if the other end has closed. Memory grows with the bytes received, not with the length announced.
   static bool read_up_to(Client& client, size_t size) {
     while (client.in.size() < size) {
       const size_t have = client.in.size();
@@ -217,7 +217,7 @@ class Server {
     client.out += payload;
   }
 
-  /// False for what no client of ours would send.
+  /// Returns false for a malformed request.
   bool answer(Client& client, Fields fields) {
     switch (fields.number<Op>()) {
       case Op::set: {
@@ -294,7 +294,7 @@ class Server {
     return true;
   }
 
-  /// Answers with what is still missing: a wait whose time is over, or that misses nothing.
+  /// Answers a wait that is over, with the keys that are still missing.
   void finish_wait(Client& client) {
     if (client.waiting == Op::get) {
       reply(client, Status::missing, {});
@@ -307,7 +307,7 @@ class Server {
     set_deadline(client, 0);
   }
 
-  /// The key has got a value: those who miss only this one are answered.
+  /// `key` was set: answers the clients for which it was the last one missing.
   void wake(const std::string& key) {
     const auto found = waiters_.find(key);
     if (found == waiters_.end()) return;
@@ -324,7 +324,7 @@ class Server {
       } else {
         finish_wait(client);
       }
-      // Sent from the event loop, which also closes it if it has gone.
+      // The event loop sends it, and closes the connection if the client is gone.
       watch(EPOLL_CTL_MOD, fd, client.events = EPOLLOUT);
     }
   }
@@ -336,7 +336,7 @@ class Server {
   std::unordered_map<int, Client> clients_;
   std::set<std::pair<double, int>> deadlines_;
   std::unordered_map<std::string, std::string> values_;
-  std::unordered_map<std::string, std::set<int>> waiters_;  ///< key -> clients that miss it
+  std::unordered_map<std::string, std::set<int>> waiters_;  ///< key -> clients that wait for it
 };
 
 }  // namespace
@@ -350,7 +350,7 @@ StoreServer::StoreServer(const std::string& address) : state_(std::make_unique<S
   Listener listener = listen_at(address);
   address_ = listener.address;
   auto server = std::make_shared<Server>(std::move(listener.fd), state_->stop.get());
-  // Signals are for the threads that expect them.
+  // The server's thread handles no signals.
   sigset_t all, before;
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);

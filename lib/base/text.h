@@ -1,4 +1,4 @@
-// Small text helpers that several parts share.
+// Text helpers: near names for messages, glob patterns, numbers for people.
 #pragma once
 
 #include <cstddef>
@@ -10,12 +10,11 @@
 
 namespace trainer {
 
-/// The entries of `known` that are near `word` (edit distance, case and separators ignored, or a shared last
-/// part after
-/// '.'), best first, at most `most`.
+/// The entries of `known` near `word`, best first, at most `most`: by edit distance without regard to case
+/// and separators, of the whole or of the last part after '.'.
 std::vector<std::string> nearest(std::string_view word, std::span<const std::string> known, size_t most = 3);
 
-/// " (did you mean A or B?)" or "" when nothing is near.
+/// " (did you mean A or B?)", or "" if nothing is near: to append to a message.
 std::string did_you_mean(std::string_view word, std::span<const std::string> known);
 
 /// Shell-style pattern over the whole text, byte by byte: * ? [abc] [a-z] [!a-z]; a '[' that is never closed
@@ -25,8 +24,8 @@ bool glob_match(std::string_view pattern, std::string_view text);
 /// `pattern` is a run of whole dotted components of `name`: "b.c" is one of "a.b.c.d", "c" is none of "a.bc".
 bool has_components(std::string_view name, std::string_view pattern);
 
-/// Text from a file as a message may show it: control characters become '?', and what is longer than `most`
-/// bytes is cut.
+/// Untrusted text for a message: control characters become '?', and more than `most` bytes are cut, with
+/// "...", at the end of a UTF-8 character.
 std::string printable(std::string_view text, size_t most = 160);
 
 /// 11,689,512
@@ -35,7 +34,7 @@ std::string with_commas(int64_t);
 std::string human_count(double);
 /// Powers of 1024: 512 B, 1.3 GiB
 std::string human_bytes(double);
-/// 0:42, 12:03, 1:02:03; "?" for what is no time (negative, infinite, NaN)
+/// 0:42, 12:03, 1:02:03; "?" if negative or not finite
 std::string human_time(double seconds);
 
 }  // namespace trainer

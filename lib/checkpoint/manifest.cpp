@@ -32,7 +32,7 @@ std::string checksum_of(Manifest m) {
 
 std::string digest_of(const fs::path& file) {
   Hasher hasher;
-  read_portions(file, Exit::weights, [&](std::span<const std::byte> bytes) { hasher.update(bytes); });
+  read_chunks(file, Exit::weights, [&](std::span<const std::byte> bytes) { hasher.update(bytes); });
   return hasher.digest();
 }
 

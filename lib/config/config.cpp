@@ -72,14 +72,15 @@ Explanation Config::explanation(std::string_view key) const {
           .unit = std::string(declared.range.unit),
           .choices = declared.choices,
           .unsupported = declared.unsupported,
-          .fallback = declared.fallback,
+          .default_value = declared.default_value,
           .history = leaf->history()};
 }
 
 std::vector<std::string> Config::unread() const {
   std::vector<std::string> all;
   for (const Node* leaf : root_.leaves()) {
-    if (!leaf->was_read() && !(leaf->value() == leaf->declaration().fallback)) all.push_back(leaf->path());
+    if (!leaf->was_read() && !(leaf->value() == leaf->declaration().default_value))
+      all.push_back(leaf->path());
   }
   return all;
 }

@@ -1,15 +1,14 @@
-// Config: the merged tree of all keys. Stage 1 of configuration; binding to structs is stage 2
-// (lib/config/fields.h).
-//
-// The tree is static: every key is declared by the component that reads it, with its default. Merging never
-// adds a key (except in subtrees declared `new_allowed`) and follows yacs' leaf rules, as a superset:
-// docs/config.md. Each leaf remembers where its value came from. A merge is atomic: all of its problems are
-// reported together in one Error(Exit::usage), and then nothing has changed.
+// Config: the tree of all configuration keys, merged from defaults, files and the command line.
 //
 //   Config config = Config::defaults();
 //   config.merge({.file = "exp.yaml", .opts = opts, .flags = flags});
 //   config.freeze();
-//   auto train = bind<TrainConfig>(config.group("TRAIN"));
+//   auto train = bind<TrainConfig>(config.group("TRAIN"));       // lib/config/fields.h
+//
+// The tree is static: each key is declared, with its default, by the component that reads it. A merge follows
+// yacs' rules, as a superset (docs/config.md), and adds no keys except below groups declared with
+// declare_new_allowed(). Each leaf keeps the history of its values and where they came from. A merge is
+// atomic: if there are problems, all of them are in one Error(Exit::usage), and nothing has changed.
 #pragma once
 
 #include <filesystem>
@@ -27,27 +26,27 @@
 
 namespace trainer::config {
 
-/// A dedicated command line flag that was given; one that was not given has no place here.
+/// A command line flag for one key, as given by the user.
 struct Flag {
   std::string name;   ///< "--batch-size"
   std::string key;    ///< "DATA.BATCH_SIZE"
   std::string value;  ///< as on the command line
 };
 
-/// What one command merges, lowest first: BASE files, the file, --opts, flags.
+/// What a merge reads. Later ones win: BASE files, the file, --opts, flags.
 struct Sources {
   std::optional<std::filesystem::path> file = {};
   std::span<const std::string> opts = {};  ///< KEY VALUE ... or KEY=VALUE
   std::span<const Flag> flags = {};
 };
 
-/// All there is to say about one key.
+/// All that is known of one key, for --explain and docs.
 struct Explanation {
   std::string key, type, help, range, unit;
   std::vector<std::string> choices;
   bool unsupported = false;
-  Value fallback;                      ///< the default
-  std::vector<Node::Setting> history;  ///< the default and each layer that set it; the last is in force
+  Value default_value;
+  std::vector<Node::Setting> history;  ///< the default and each value that was set; the last one holds
 };
 
 class Config {
@@ -66,8 +65,8 @@ class Config {
   const Node& root() const { return root_; }
   /// The group (or leaf) at a dotted key.
   const Node& group(std::string_view path) const { return root_.at(path); }
-  /// A leaf's value as T (see convert()), which now counts as read. None or another type is
-  /// Error(Exit::usage).
+  /// A leaf's value as T (see convert()); marks it as read. Error(Exit::usage) if it is None or of another
+  /// type.
   template <class T>
   T get(std::string_view key) const {
     const Node& leaf = root_.at(key);
@@ -78,24 +77,22 @@ class Config {
     return std::move(*value);
   }
 
-  /// After freeze() every merge and set is Error(Exit::internal), for the whole tree. A copy keeps that
-  /// state.
+  /// After freeze() every merge and set is Error(Exit::internal). A copy is as frozen as the original.
   void freeze() { frozen_ = true; }
   void defrost() { frozen_ = false; }
   bool is_frozen() const { return frozen_; }
   Config clone() const { return *this; }
 
-  /// Sorted YAML. Every YAML reader gets the same values out of it, and merging it into defaults() gives an
-  /// equal tree.
+  /// Sorted YAML with the same meaning to every YAML reader. Merging it into defaults() gives an equal tree.
   std::string dump() const;
 
   std::vector<std::string> keys() const;
   const Origin& origin(std::string_view key) const { return root_.at(key).origin(); }
   /// Throws Error(Exit::usage) with near keys if there is no such leaf.
   Explanation explanation(std::string_view key) const;
-  /// Keys whose value is not the default and that nothing has read.
+  /// Keys that were set to another value than the default and that nothing has read.
   std::vector<std::string> unread() const;
-  /// A line for each deprecated key that a merge has ignored, for the log.
+  /// A line for the log for each deprecated key that a merge has ignored.
   const std::vector<std::string>& notices() const { return notices_; }
 
   /// Same keys and same values; origins do not matter.

@@ -7,16 +7,14 @@
 namespace trainer::config {
 namespace {
 
-/// Function-local, so that static initialisers of any translation unit may come first.
+/// Function-local: static initialisers of other translation units may run first.
 Declarations& all() {
   static Declarations declarations;
   return declarations;
 }
 
 void check_place(const Declarations& known, const std::string& key) {
-  const bool well_formed =
-      !key.empty() && key.front() != '.' && key.back() != '.' && key.find("..") == key.npos;
-  check(well_formed, "'{}' is no configuration key", key);
+  check(is_key(key), "'{}' is not a configuration key: expected words with dots between them", key);
   for (size_t dot = key.find('.'); dot != key.npos; dot = key.find('.', dot + 1)) {
     check(!known.keys.contains(key.substr(0, dot)), "{} is declared below the leaf {}", key,
           key.substr(0, dot));
@@ -26,7 +24,7 @@ void check_place(const Declarations& known, const std::string& key) {
   check(!is_group, "{} is declared as a leaf and as the group of {}", key, is_group ? below->first : "");
 }
 
-/// A key that several components read means what each of them says.
+/// The help text of a key that several components read is all of theirs.
 void add_meaning(std::string& help, const std::string& more) {
   if (help.find(more) == help.npos) help += "; " + more;
 }
@@ -34,6 +32,10 @@ void add_meaning(std::string& help, const std::string& more) {
 }  // namespace
 
 const Declarations& declarations() { return all(); }
+
+bool is_key(std::string_view text) {
+  return !text.empty() && text.front() != '.' && text.back() != '.' && text.find("..") == text.npos;
+}
 
 void declare(Declaration added) {
   Declarations& known = all();
@@ -43,11 +45,11 @@ void declare(Declaration added) {
   Declaration& first = entry->second;
   const bool same_type = first.type.kind == added.type.kind && first.type.or_auto == added.type.or_auto &&
                          first.type.element == added.type.element;
-  // A table of unbuilt features only knows a default's looks; the reader knows the type.
+  // The type of an unsupported key is only guessed from its default.
   check(same_type || first.unsupported != added.unsupported, "{} is declared as {} and as {}", added.key,
         first.type.name(), added.type.name());
-  check(first.fallback == added.fallback, "{} is declared with the defaults {} and {}", added.key,
-        first.fallback.repr(), added.fallback.repr());
+  check(first.default_value == added.default_value, "{} is declared with the defaults {} and {}", added.key,
+        first.default_value.repr(), added.default_value.repr());
   if (added.unsupported) return;
   if (first.unsupported) {
     first = std::move(added);

@@ -1,5 +1,5 @@
-// The static tree: every key is declared by the component that reads it, before main() or when a plug-in is
-// loaded.
+// Declarations of configuration keys. Each component declares the keys that it reads, before main() or when a
+// plug-in is loaded, usually through Registry::add() or declare<T>() of lib/config/fields.h.
 #pragma once
 
 #include <map>
@@ -14,16 +14,20 @@ namespace trainer::config {
 struct Declaration {
   std::string key;  ///< "TRAIN.BASE_LR"; inside Fields relative to the group
   Type type;
-  Value fallback;  ///< the default
+  Value default_value;
   std::string help;
   Range range = {};
   std::vector<std::string> choices = {};
-  bool int32 = false;        ///< the reader's integer has 32 bits
-  bool unsupported = false;  ///< known, but its feature is not built: only the default is accepted
+  bool int32 = false;        ///< the member that it is bound to is an int
+  bool unsupported = false;  ///< known, but not implemented: only the default is accepted
 };
 
-/// Adds a key. Declaring a key again is fine if type and default agree, and whoever reads it wins over
-/// `unsupported`; otherwise, or if one is a group and the other a leaf, Error(Exit::internal).
+/// A dotted key: not empty, no empty part.
+bool is_key(std::string_view);
+
+/// Adds a key. It may be declared again with the same type and default; a declaration that is not
+/// `unsupported` replaces one that is. Anything else, as a key that is a group elsewhere, is
+/// Error(Exit::internal).
 void declare(Declaration);
 
 /// A file or --opts that sets `old_key` (or a key below it) is an error that names `new_key` and the note.

@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "lib/config/literal.h"
-#include "lib/config/source.h"
+#include "lib/config/raw_value.h"
 #include "lib/config/yaml_scalar.h"
 
 namespace trainer::config {

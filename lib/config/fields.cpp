@@ -5,7 +5,7 @@
 
 #include "lib/base/error.h"
 #include "lib/base/text.h"
-#include "lib/config/source.h"
+#include "lib/config/raw_value.h"
 
 namespace trainer::config {
 namespace {
@@ -44,10 +44,10 @@ std::string one_of(const std::vector<std::string>& choices) {
 /// What is wrong with a value, as "expected X, given Y"; "" if nothing is.
 std::string problem(const Value& value, const Declaration& declared) {
   if (declared.unsupported) {
-    return value == declared.fallback
+    return value == declared.default_value
                ? ""
                : fmt::format("known but not implemented yet; only the default {} is accepted, given {}",
-                             declared.fallback.repr(), describe(value));
+                             declared.default_value.repr(), describe(value));
   }
   const Range& range = declared.range;
   const std::string bounds = range.describe();
@@ -83,28 +83,28 @@ std::string problem(const Value& value, const Declaration& declared) {
 void Fields::auto_or(std::string_view key, std::optional<int64_t>& member, std::string_view help,
                      const Range& range) {
   const Type type{.kind = Kind::integer, .or_auto = true};
-  const Value fallback = member ? Value(*member) : Value("auto");
-  if (const Value* value = field({std::string(key), type, fallback, std::string(help), range})) {
+  const Value default_value = member ? Value(*member) : Value("auto");
+  if (const Value* value = field({std::string(key), type, default_value, std::string(help), range})) {
     const auto* number = value->get_if<int64_t>();
     member = number ? std::optional(*number) : std::nullopt;
   }
 }
 
-void Fields::unsupported(std::string_view key, const Value& fallback, std::string_view help) {
+void Fields::unsupported(std::string_view key, const Value& default_value, std::string_view help) {
   field({.key = std::string(key),
-         .type = type_of(fallback),
-         .fallback = fallback,
+         .type = type_of(default_value),
+         .default_value = default_value,
          .help = std::string(help),
          .unsupported = true});
 }
 
-const Value* Declarer::field(Declaration declaration) {
+const Value* detail::Declarer::field(Declaration declaration) {
   declaration.key = join_key(root_, join_key(group(), declaration.key));
   declare(std::move(declaration));
   return nullptr;
 }
 
-const Value* Binder::field(Declaration declaration) {
+const Value* detail::Binder::field(Declaration declaration) {
   const Node& leaf = root_.at(join_key(group(), declaration.key));
   const Value& value = leaf.read();
   const std::string what = problem(value, declaration);

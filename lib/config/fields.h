@@ -1,4 +1,4 @@
-// Fields: how a component says what it reads from the configuration.
+// Fields: how a component declares the configuration keys that it reads, and gets their values.
 //
 //   struct SgdConfig {
 //     double momentum = 0.9;
@@ -9,10 +9,13 @@
 //     }
 //   };
 //
-// The same function serves twice. To declare: each call adds a key to the static tree, with the member's
-// value as the default (two components may declare one key if type and default agree; what they say of it is
-// joined). To bind: each call reads the merged value into the member, checks range and choice, and marks the
-// key as read. A constructor takes the struct, never a Node.
+//   declare<SgdConfig>("TRAIN.OPTIMIZER", {});                           // once, at start
+//   auto sgd = bind<SgdConfig>(config.group("TRAIN.OPTIMIZER"));         // after merging
+//
+// fields() serves both. declare(): each call adds a key to the static tree, with the member's value as
+// default. (Two components may declare one key if type and default agree; their help texts are joined.)
+// bind(): each call reads the merged value into the member, checks range and choice, and marks the key as
+// read. Constructors take the struct, never a Node.
 #pragma once
 
 #include <initializer_list>
@@ -63,9 +66,9 @@ class Fields {
   void auto_or(std::string_view key, std::optional<int64_t>& member, std::string_view help,
                const Range& range = {});
 
-  /// A key that only exists so that files which set it are understood: known, but any value other than
-  /// `fallback` is refused when bound, saying so. For keys whose feature is not built yet.
-  void unsupported(std::string_view key, const Value& fallback, std::string_view help);
+  /// A key whose feature is not implemented: files may set it, but binding refuses any other value than the
+  /// default.
+  void unsupported(std::string_view key, const Value& default_value, std::string_view help);
 
   /// A nested group: f.group("LR_SCHEDULER", schedule) calls schedule.fields() on it.
   template <class T>
@@ -76,10 +79,10 @@ class Fields {
   }
 
  protected:
-  /// Deals with one key below group(). Returns the value to assign to the member, or nullptr to leave it
-  /// alone.
+  /// Handles one key below group(). Returns the value for the member, or nullptr to leave the member
+  /// unchanged.
   virtual const Value* field(Declaration) = 0;
-  /// The dotted path of the nested groups that are open, from where the struct is bound.
+  /// The dotted path of the nested group(), relative to the group that the struct is bound from.
   const std::string& group() const { return group_; }
 
  private:
@@ -96,7 +99,9 @@ class Fields {
   std::string group_;
 };
 
-/// Adds every field to the static tree, under `group`.
+namespace detail {
+
+/// Adds every field to the static tree, below `group`.
 class Declarer : public Fields {
  public:
   explicit Declarer(std::string_view group) : root_(group) {}
@@ -123,14 +128,16 @@ class Binder : public Fields {
   Problems problems_;
 };
 
+}  // namespace detail
+
 /// Adds the keys of a T, with the values of `defaults`, to the static tree below `group` ("" is the root).
 template <class T>
 void declare(std::string_view group, T defaults) {
-  Declarer declarer(group);
+  detail::Declarer declarer(group);
   defaults.fields(declarer);
 }
 
-/// The keys of a T, below the group that it binds from.
+/// The keys of a T, relative to the group that it is bound from.
 template <class T>
 std::vector<std::string> keys_of(T component) {
   class List final : public Fields {
@@ -147,12 +154,12 @@ std::vector<std::string> keys_of(T component) {
   return list.keys;
 }
 
-/// The merged values of a T's keys below `group`, checked. `into` provides what has no key; every key is
-/// written. Throws one Error(Exit::usage) that names each bad value with its key, where it was set, and what
-/// was expected.
+/// A T with the merged values of its keys below `group`, checked. Members without a key are those of `into`.
+/// Throws one Error(Exit::usage) that names each bad value with its key, where it was set, and what was
+/// expected.
 template <class T>
 T bind(const Node& group, T into = {}) {
-  Binder binder(group);
+  detail::Binder binder(group);
   into.fields(binder);
   binder.finish();
   return into;

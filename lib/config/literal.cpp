@@ -33,7 +33,7 @@ void append_utf8(std::string& out, uint32_t code) {
   }
 }
 
-/// Recursive descent. A method consumes what it returns; where it returns nothing the whole text is no
+/// A recursive descent parser. A method consumes what it returns; nullopt means that the whole text is not a
 /// literal.
 class Parser {
  public:

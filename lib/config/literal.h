@@ -1,4 +1,4 @@
-// Python literals, as ast.literal_eval reads them: yacs sends every string through it.
+// Python literals, as ast.literal_eval reads them. yacs applies it to every string value.
 #pragma once
 
 #include <optional>
@@ -10,12 +10,11 @@
 namespace trainer::config {
 
 /// None, True, False, numbers (1_000, 0x10, .5, 1e-8), quoted strings, lists and tuples (`1,2` is one).
-/// Nothing if `text` is anything else: a plain word, a dict, bytes, a complex number, an integer beyond 64
+/// nullopt if `text` is anything else: a plain word, a dict, bytes, a complex number, an integer beyond 64
 /// bits, or nesting deeper than 64.
 std::optional<Value> parse_literal(std::string_view text);
 
-/// A double out of decimal text that is known to be well formed ([sign] digits, point, exponent); overflow is
-/// inf.
+/// The double of a well-formed decimal text ([sign] digits, point, exponent); inf on overflow.
 double parse_double(const std::string& text);
 
 /// `text` as a Python string literal in single quotes; parse_literal gives it back.

@@ -12,12 +12,12 @@ namespace {
 
 constexpr std::string_view base_key = "BASE";
 
-/// Files that inherit are read before their own values, so the tree itself never holds more than the default.
+/// Base files are read before the file that names them; the tree itself only ever holds the default of BASE.
 [[maybe_unused]] const bool declared = [] {
   declare(
       {.key = std::string(base_key),
        .type = {.kind = Kind::list, .element = Kind::string},
-       .fallback = Value::List{""},
+       .default_value = Value::List{""},
        .help =
            "files to start from, relative to the file that names them; only in files, and empty in a dump"});
   return true;
@@ -61,20 +61,20 @@ void Merger::opts(std::span<const std::string> words) {
     } else if (i + 1 < words.size()) {
       text(word, words[++i], origin);
     } else {
-      problems_.add(origin.str(), word, "has no value: KEY VALUE pairs are expected");
+      problems_.add(origin.str(), word, "has no value; expected KEY VALUE pairs");
     }
   }
 }
 
 void Merger::text(std::string_view key, std::string_view value, const Origin& origin) {
-  const Source source{.form = Source::Form::text, .text = std::string(value)};
-  const auto decoded = decode(source);
+  const RawValue raw{.form = RawValue::Form::text, .text = std::string(value)};
+  const auto decoded = decode(raw);
   const bool nothing =
       !decoded || decoded->is_none() || *decoded == Value("") || *decoded == Value(Value::List{""});
   if (key != base_key) {
-    assign(std::string(key), source, origin);
+    assign(std::string(key), raw, origin);
   } else if (!nothing) {
-    problems_.add(origin.str(), key, "works in files only: --opts cannot inherit");
+    problems_.add(origin.str(), key, "can only be set in files");
   }
 }
 
@@ -86,8 +86,8 @@ void Merger::value(std::string_view key, const Value& value, const Origin& origi
   set(*node, coerce(value, node->declaration().type), value, describe(value), origin);
 }
 
-void Merger::map(std::string_view group, const Source& map, std::string_view file, Origin::Layer layer) {
-  for (const Source::Entry& entry : map.entries) {
+void Merger::map(std::string_view group, const RawValue& map, std::string_view file, Origin::Layer layer) {
+  for (const RawValue::Entry& entry : map.entries) {
     if (group.empty() && entry.key == base_key) continue;
     const Origin origin{layer, fmt::format("{}:{}:{}", file, entry.mark.line, entry.mark.column)};
     const std::string key = join_key(group, entry.key);
@@ -100,7 +100,7 @@ void Merger::map(std::string_view group, const Source& map, std::string_view fil
       } else {
         unknown(key, origin);
       }
-    } else if (entry.value->form == Source::Form::map && (!node || !node->is_leaf())) {
+    } else if (entry.value->form == RawValue::Form::map && (!node || !node->is_leaf())) {
       const Node* parent = root_.find(group);
       const bool may_add = parent && parent->new_allowed();
       if (!node && !may_add && !was_group(key)) {
@@ -115,24 +115,24 @@ void Merger::map(std::string_view group, const Source& map, std::string_view fil
   }
 }
 
-void Merger::assign(const std::string& key, const Source& source, const Origin& origin) {
+void Merger::assign(const std::string& key, const RawValue& raw, const Origin& origin) {
   if (outdated(key, origin)) return;
   Node* node = root_.find(key);
-  if (!node || key.empty()) return add_new(key, source, origin);
-  if (node->is_leaf()) return assign_leaf(*node, source, origin);
+  if (!node || key.empty()) return add_new(key, raw, origin);
+  if (node->is_leaf()) return assign_leaf(*node, raw, origin);
   problems_.add(origin.str(), key,
-                fmt::format("is a group of keys ({}), given {}", joined(names(*node), 8), describe(source)));
+                fmt::format("is a group of keys ({}), given {}", joined(names(*node), 8), describe(raw)));
 }
 
-void Merger::assign_leaf(Node& leaf, const Source& source, const Origin& origin) {
+void Merger::assign_leaf(Node& leaf, const RawValue& raw, const Origin& origin) {
   const Declaration& declared_as = leaf.declaration();
-  set(leaf, decode(source, declared_as.type, declared_as.range), decode(source), describe(source), origin);
+  set(leaf, decode(raw, declared_as.type, declared_as.range), decode(raw), describe(raw), origin);
 }
 
 void Merger::set(Node& leaf, const std::optional<Value>& typed, const std::optional<Value>& untyped,
                  const std::string& given, const Origin& origin) {
-  // yacs compares with the value in force, not with the default: after a None anything may follow. Binding is
-  // stricter.
+  // yacs compares with the current value, not with the default: a None may be replaced by anything. Binding
+  // is stricter.
   const auto accepted_by_yacs = [&] {
     return untyped && (leaf.value().is_none() || leaf.value().kind() == untyped->kind());
   };
@@ -146,11 +146,9 @@ void Merger::set(Node& leaf, const std::optional<Value>& typed, const std::optio
   }
 }
 
-void Merger::add_new(const std::string& key, const Source& source, const Origin& origin) {
-  const bool well_formed =
-      !key.empty() && key.front() != '.' && key.back() != '.' && key.find("..") == key.npos;
-  if (!well_formed) return problems_.add(origin.str(), "", fmt::format("'{}' is no key", key));
-  // The deepest group that exists decides whether there may be more below it.
+void Merger::add_new(const std::string& key, const RawValue& raw, const Origin& origin) {
+  if (!is_key(key)) return problems_.add(origin.str(), "", fmt::format("'{}' is not a key", key));
+  // The deepest group that exists decides whether keys may be added below it.
   Node* group = &root_;
   std::string_view rest = key;
   for (size_t dot = rest.find('.'); dot != rest.npos; dot = rest.find('.')) {
@@ -159,16 +157,18 @@ void Merger::add_new(const std::string& key, const Source& source, const Origin&
     group = next;
     rest.remove_prefix(dot + 1);
   }
-  const auto value = decode(source);
+  const auto value = decode(raw);
   if (group->is_leaf() || !group->new_allowed()) return unknown(key, origin);
   if (!value)
-    return problems_.add(origin.str(), key, fmt::format("expected a value, given {}", describe(source)));
+    return problems_.add(origin.str(), key, fmt::format("expected a value, given {}", describe(raw)));
   for (size_t dot = rest.find('.'); dot != rest.npos; dot = rest.find('.')) {
     group = &group->add_group(rest.substr(0, dot));
     rest.remove_prefix(dot + 1);
   }
-  Declaration added{
-      .key = key, .type = type_of(*value), .fallback = Value(), .help = "not declared; added by the user"};
+  Declaration added{.key = key,
+                    .type = type_of(*value),
+                    .default_value = Value(),
+                    .help = "not declared; added by the user"};
   added.type.element = Kind::none;
   group->add_leaf(rest, std::make_shared<const Declaration>(std::move(added)));
   group->find(rest)->set(*value, origin);
@@ -203,8 +203,8 @@ void Merger::unknown(const std::string& key, const Origin& origin) {
   if (problems_.is_full()) return problems_.add(origin.str(), key, "unknown key");
   std::set<std::string> known;
   for (const Node* leaf : root_.leaves()) {
-    for (std::string_view path = leaf->path();
-         known.emplace(path).second;) {  // its groups too: they are mistyped as well
+    // Its groups too: they are mistyped as well.
+    for (std::string_view path = leaf->path(); known.emplace(path).second;) {
       const size_t dot = path.rfind('.');
       if (dot == path.npos) break;
       path = path.substr(0, dot);

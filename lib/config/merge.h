@@ -1,5 +1,5 @@
-// Merger: puts files, --opts and flags into a tree by yacs' leaf rules, and collects everything that does not
-// fit.
+// Merger: the implementation of Config::merge(). Sets leaves from files, --opts and flags by yacs' rules, and
+// collects problems instead of throwing.
 #pragma once
 
 #include <filesystem>
@@ -10,7 +10,7 @@
 
 #include "lib/config/node.h"
 #include "lib/config/problems.h"
-#include "lib/config/source.h"
+#include "lib/config/raw_value.h"
 #include "lib/config/yaml.h"
 
 namespace trainer::config {
@@ -21,24 +21,23 @@ class Merger {
   Merger(Node& root, Problems& problems, std::vector<std::string>& notices)
       : root_(root), problems_(problems), notices_(notices) {}
 
-  /// The files that `path` names in BASE (recursively, relative to the file that names them), then the file
-  /// itself.
+  /// The files in the file's BASE key (recursively, relative to the file that names them), then the file.
   void file(const std::filesystem::path&);
   /// KEY VALUE ... or KEY=VALUE, in any mixture.
   void opts(std::span<const std::string>);
-  /// One key whose value is still text.
+  /// One key, its value as text.
   void text(std::string_view key, std::string_view value, const Origin&);
-  /// One key whose value has its type.
+  /// One key, its value with a type.
   void value(std::string_view key, const Value&, const Origin&);
 
  private:
   void file(const std::filesystem::path&, Origin::Layer, std::vector<std::filesystem::path>& including);
-  void bases(const Source& base, std::string_view where, const std::filesystem::path& file,
+  void bases(const RawValue& base, std::string_view where, const std::filesystem::path& file,
              std::vector<std::filesystem::path>& including);
-  void map(std::string_view group, const Source& map, std::string_view file, Origin::Layer);
-  void assign(const std::string& key, const Source&, const Origin&);
-  void assign_leaf(Node& leaf, const Source&, const Origin&);
-  void add_new(const std::string& key, const Source&, const Origin&);
+  void map(std::string_view group, const RawValue& map, std::string_view file, Origin::Layer);
+  void assign(const std::string& key, const RawValue&, const Origin&);
+  void assign_leaf(Node& leaf, const RawValue&, const Origin&);
+  void add_new(const std::string& key, const RawValue&, const Origin&);
   void set(Node& leaf, const std::optional<Value>& typed, const std::optional<Value>& untyped,
            const std::string& given, const Origin&);
   bool outdated(const std::string& key, const Origin&);

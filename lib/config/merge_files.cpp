@@ -34,7 +34,7 @@ void Merger::file(const fs::path& path, Origin::Layer layer, std::vector<fs::pat
   const auto root = read_yaml_file(path, budget_, problems_);
   if (!root) return;
   including.push_back(identity(path));
-  for (const Source::Entry& entry : root->entries) {
+  for (const RawValue::Entry& entry : root->entries) {
     if (entry.key != "BASE") continue;
     bases(*entry.value, fmt::format("{}:{}:{}", path.string(), entry.mark.line, entry.mark.column), path,
           including);
@@ -43,7 +43,7 @@ void Merger::file(const fs::path& path, Origin::Layer layer, std::vector<fs::pat
   map("", *root, path.string(), layer);
 }
 
-void Merger::bases(const Source& base, std::string_view where, const fs::path& file,
+void Merger::bases(const RawValue& base, std::string_view where, const fs::path& file,
                    std::vector<fs::path>& including) {
   Value value = decode(base, {.kind = Kind::list, .element = Kind::string}, {})
                     .value_or(decode(base).value_or(Value()));

@@ -5,6 +5,15 @@
 #include "lib/base/error.h"
 
 namespace trainer::config {
+namespace {
+
+/// Where the child of that name is, or would be inserted: children are sorted.
+auto find_place(std::vector<Node>& children, std::string_view name) {
+  return std::lower_bound(children.begin(), children.end(), name,
+                          [](const Node& child, std::string_view n) { return child.name() < n; });
+}
+
+}  // namespace
 
 std::string join_key(std::string_view group, std::string_view name) {
   return group.empty() ? std::string(name) : fmt::format("{}.{}", group, name);
@@ -16,7 +25,7 @@ std::string Origin::str() const {
 }
 
 Node::Node(std::shared_ptr<const Declaration> declaration) : declaration_(std::move(declaration)) {
-  history_.push_back({declaration_->fallback, {}});
+  history_.push_back({declaration_->default_value, {}});
 }
 
 std::string_view Node::name() const {
@@ -28,8 +37,7 @@ Node* Node::find(std::string_view key) {
   if (key.empty()) return this;
   const size_t dot = key.find('.');
   const std::string_view first = key.substr(0, dot);
-  const auto by_name = [](const Node& node, std::string_view name) { return node.name() < name; };
-  const auto child = std::lower_bound(children_.begin(), children_.end(), first, by_name);
+  const auto child = find_place(children_, first);
   if (child == children_.end() || child->name() != first) return nullptr;
   if (dot == key.npos) return &*child;
   return dot + 1 == key.size() ? nullptr : child->find(key.substr(dot + 1));
@@ -75,10 +83,8 @@ void Node::set(Value value, Origin origin) {
 
 Node& Node::insert(std::string_view name, Node node) {
   check(!is_leaf(), "{} is a leaf and cannot hold {}", path_, name);
-  const auto by_name = [](const Node& child, std::string_view wanted) { return child.name() < wanted; };
-  const auto place = std::lower_bound(children_.begin(), children_.end(), name, by_name);
   node.path_ = join_key(path_, name);
-  return *children_.insert(place, std::move(node));
+  return *children_.insert(find_place(children_, name), std::move(node));
 }
 
 Node& Node::add_group(std::string_view name) {

@@ -1,5 +1,5 @@
-// Node: the merged tree, a group of keys or a leaf. Components get a const Node&, bind their struct from it
-// and forget it.
+// Node: a node of the merged tree, a group of keys or a leaf with a value. Components bind() their struct
+// from a const Node& and do not keep it.
 #pragma once
 
 #include <memory>
@@ -23,7 +23,7 @@ struct Origin {
 
 class Node {
  public:
-  /// One value that a leaf has had.
+  /// A value that a leaf has or had.
   struct Setting {
     Value value;
     Origin origin;
@@ -43,7 +43,7 @@ class Node {
   /// The node at a dotted key below this one ("" is this one); nullptr if there is none.
   const Node* find(std::string_view key) const;
   Node* find(std::string_view key);
-  /// The same, but a missing key is Error(Exit::internal): a caller who asks for it should have declared it.
+  /// The same, but a missing key is Error(Exit::internal): the caller should have declared it.
   const Node& at(std::string_view key) const;
   /// Sorted by name; empty for a leaf.
   const std::vector<Node>& children() const { return children_; }
@@ -53,24 +53,24 @@ class Node {
   bool new_allowed() const { return new_allowed_; }
 
   // Of a leaf:
-  /// The value, which now counts as read.
+  /// The value; marks it as read (Config::unread()).
   const Value& read() const;
-  /// The value, without that.
+  /// The value, without marking it.
   const Value& value() const { return history().back().value; }
   bool was_read() const { return read_; }
   const Origin& origin() const { return history().back().origin; }
-  /// From the default to the value in force.
+  /// The default, then each value that was set; the last one holds.
   const std::vector<Setting>& history() const;
   const Declaration& declaration() const;
   void set(Value, Origin);
 
   // Of a group:
-  /// The child of that name, made if needed (inheriting new_allowed).
+  /// The child of that name, created if needed (it inherits new_allowed).
   Node& add_group(std::string_view name);
   void add_leaf(std::string_view name, std::shared_ptr<const Declaration>);
   void allow_new();
 
-  /// Same keys and same values, wherever they came from.
+  /// Same keys and values; origins do not matter.
   friend bool operator==(const Node&, const Node&);
 
  private:

@@ -1,12 +1,10 @@
-// A row leaves this file when the component that reads its key declares it; until then the key is known here,
-// with Swin's default.
+// The table of pending keys, with Swin's defaults. A row is removed when a component declares its key.
 #include "lib/config/pending.h"
 
-#include <algorithm>
 #include <initializer_list>
 
 #include "lib/config/problems.h"
-#include "lib/config/source.h"
+#include "lib/config/raw_value.h"
 
 namespace trainer::config {
 namespace {
@@ -18,10 +16,9 @@ enum class Effect { none, refused };
 
 struct Row {
   std::string_view key;
-  Value fallback;
+  Value default_value;
   Effect effect;
   std::string_view help;
-  List harmless = {};  ///< other values that ask for nothing that is missing
 };
 
 /// Rows below one group, and the value of a key that makes them matter ("" for always).
@@ -158,8 +155,8 @@ const std::vector<Table>& tables() {
   for (const Table& table : tables()) {
     for (const Row& row : table.rows) {
       declare({.key = join_key(table.group, row.key),
-               .type = type_of(row.fallback),
-               .fallback = row.fallback,
+               .type = type_of(row.default_value),
+               .default_value = row.default_value,
                .help = std::string(row.help),
                .unsupported = true});
     }
@@ -181,11 +178,9 @@ void check_pending(const Config& config) {
     if (!matters(table, config)) continue;
     for (const Row& row : table.rows) {
       const Node& leaf = config.group(join_key(table.group, row.key));
-      leaf.read();  // judged here, so nobody has ignored it
-      const bool harmless =
-          leaf.value() == row.fallback ||
-          std::find(row.harmless.begin(), row.harmless.end(), leaf.value()) != row.harmless.end();
-      if (row.effect == Effect::none || harmless || !leaf.declaration().unsupported) continue;
+      leaf.read();  // checked here, so not one of Config::unread()
+      const bool harmless = row.effect == Effect::none || leaf.value() == row.default_value;
+      if (harmless || !leaf.declaration().unsupported) continue;
       problems.add(leaf.origin().str(), leaf.path(),
                    "known but not implemented yet, given " + describe(leaf.value()));
     }

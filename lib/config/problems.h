@@ -1,4 +1,4 @@
-// Problems: what is wrong with a configuration, collected so that a user sees all of it at once.
+// Problems: collects what is wrong with a configuration, so that the user sees all of it at once.
 #pragma once
 
 #include <string>
@@ -13,7 +13,7 @@ class Problems {
   /// empty.
   void add(std::string_view where, std::string_view key, std::string_view what);
   size_t count() const { return lines_.size() + more_; }
-  /// Further problems are only counted: nobody reads them, and hints for them would take time.
+  /// Further problems are only counted. (Looking for near names for each would take long.)
   bool is_full() const { return lines_.size() == most_lines; }
   /// Throws one Error(Exit::usage) with a line for each problem, if there are any.
   void raise() const;

@@ -29,7 +29,7 @@ size_t utf8_length(std::string_view bytes) {
 
 }  // namespace
 
-std::string why_not_text(std::string_view bytes) {
+std::string text_error(std::string_view bytes) {
   using namespace std::string_view_literals;
   if (bytes.starts_with("\xFF\xFE"sv) || bytes.starts_with("\xFE\xFF"sv))
     return "the file is UTF-16; save it as UTF-8";

@@ -1,4 +1,4 @@
-// What has to hold before a text is worth parsing.
+// Reading a text file and checking that it is UTF-8.
 #pragma once
 
 #include <filesystem>
@@ -7,11 +7,11 @@
 
 namespace trainer::config {
 
-/// Why these bytes are no UTF-8 text without control characters, with the line; "" if they are. (yaml-cpp
+/// "" if these bytes are UTF-8 text without control characters; else what is wrong, with the line. (yaml-cpp
 /// guesses encodings and takes byte 4 for the end of the file.)
-std::string why_not_text(std::string_view bytes);
+std::string text_error(std::string_view bytes);
 
-/// Reads a file (or a pipe) of at most `most` bytes into `text`; returns what went wrong, or "".
+/// Reads a file or pipe of at most `most` bytes into `text`. Returns what went wrong, or "".
 std::string read_text(const std::filesystem::path&, size_t most, std::string& text);
 
 }  // namespace trainer::config

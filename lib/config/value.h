@@ -1,5 +1,5 @@
-// Value: what a leaf holds; Type: what a key may hold. The leaf types are yacs' (bool, int, float, str, list,
-// None; a tuple is a list here, because yacs converts each into the other).
+// Value: the value of a configuration key. Type and Range: which values a key accepts. The types are yacs':
+// bool, int, float, str, list, None. A tuple is a list here, because yacs converts each into the other.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 
 namespace trainer::config {
 
-/// The order is that of Value's alternatives.
+/// In the order of the alternatives of Value::data.
 enum class Kind : uint8_t { none, boolean, integer, real, string, list };
 
 /// "None", "bool", "int", "float", "str", "list": Python's names, which the users of yacs know.
@@ -53,11 +53,11 @@ struct Value {
 /// Same kind and same value; NaN equals NaN, so that a tree equals its copy.
 bool operator==(const Value&, const Value&);
 
-/// What a key may hold beside None, which the merge accepts everywhere.
+/// The values that a key accepts, beside None, which a merge accepts for every key.
 struct Type {
   Kind kind = Kind::none;     ///< none: any leaf (a key whose default is None and that says no more)
   Kind element = Kind::none;  ///< of a list; none: anything
-  bool nullable = false;      ///< None is meaningful to the key's reader, not only to the merge
+  bool nullable = false;      ///< None is accepted when bound, too: the member is a std::optional
   bool or_auto = false;       ///< an int key that also takes the word "auto"
 
   /// "int", "list of float", "float or None", "int or auto", "any value".
@@ -68,7 +68,7 @@ struct Type {
 /// The type that a default without a C++ type suggests: its kind, and the common kind of a list's elements.
 Type type_of(const Value&);
 
-/// What a value must satisfy when it is bound. Bounds hold for each element of a list.
+/// What is checked when a value is bound. Bounds apply to each element of a list.
 struct Range {
   double min = -std::numeric_limits<double>::infinity();
   double max = std::numeric_limits<double>::infinity();
@@ -120,8 +120,8 @@ constexpr Type type_of() {
   }
 }
 
-/// `value` as a T, or nothing if it is of another kind (an int is a double if the double is exact) or too
-/// large for an int.
+/// `value` as a T; nullopt if it has another kind (an int converts to double if that is exact) or is too
+/// large.
 template <class T>
 std::optional<T> convert(const Value& value) {
   if constexpr (detail::is_optional<T>) {
@@ -153,10 +153,10 @@ std::optional<T> convert(const Value& value) {
   }
 }
 
-/// The value as the type wants it: int to float without loss, elements of a list likewise and numbers out of
-/// their text
-/// ("1e-3" in a list of float), or into text in a list of str. An element that does not convert stays: yacs
-/// does not look into lists, binding does. Nothing if the kinds differ. None is every type's.
+/// The value converted to a type: an int to float if that is exact; the elements of a list likewise, and
+/// texts to the numbers that they spell ("1e-3" in a list of float), or numbers to text in a list of str. An
+/// element that cannot be converted is kept: yacs does not check elements, binding does. None is kept for any
+/// type. nullopt if the kinds differ.
 std::optional<Value> coerce(const Value&, const Type&);
 
 }  // namespace trainer::config

@@ -16,10 +16,10 @@
 namespace trainer::config {
 namespace {
 
-using Form = Source::Form;
+using Form = RawValue::Form;
 constexpr std::string_view core_tag = "tag:yaml.org,2002:";
 
-/// Builds Sources out of the parser's events. Working on events rather than on yaml-cpp's nodes means that
+/// Builds RawValues from the parser's events. Working on events rather than on yaml-cpp's nodes means that
 /// depth and size are checked before the parser recurses, that positions are those of the text, and that no
 /// cyclic graph ever exists.
 class Builder : public YAML::EventHandler {
@@ -27,7 +27,7 @@ class Builder : public YAML::EventHandler {
   Builder(std::string_view name, Budget& budget, Problems& problems)
       : name_(name), budget_(budget), problems_(problems) {}
 
-  std::shared_ptr<const Source> root() const { return root_; }
+  std::shared_ptr<const RawValue> root() const { return root_; }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
     if (++documents_ > 1) stop(mark, "a second document or text after the end of the first");
@@ -40,16 +40,16 @@ class Builder : public YAML::EventHandler {
     if (expects_key()) stop(mark, "a key must be a plain word, not an alias");
     const auto found = anchors_.find(anchor);
     if (found == anchors_.end()) stop(mark, "an alias inside the value that it names");
-    add(mark, found->second.source, found->second.cost);
+    add(mark, found->second.raw, found->second.cost);
   }
 
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& text) override {
     const Form form = scalar_form(mark, tag);
     if (expects_key()) return key(mark, form, text);
-    auto source = std::make_shared<Source>(Source{.form = form, .mark = at(mark), .text = text});
+    auto raw = std::make_shared<RawValue>(RawValue{.form = form, .mark = at(mark), .text = text});
     constexpr size_t bytes_per_node = 100;  // aliases of a long text must not be cheap
-    finish(mark, std::move(source), 1 + text.size() / bytes_per_node, anchor);
+    finish(mark, std::move(raw), 1 + text.size() / bytes_per_node, anchor);
   }
 
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
@@ -65,7 +65,7 @@ class Builder : public YAML::EventHandler {
 
  private:
   struct Open {
-    std::shared_ptr<Source> source;
+    std::shared_ptr<RawValue> raw;
     YAML::Mark mark;
     YAML::anchor_t anchor = 0;
     size_t cost = 1;
@@ -73,7 +73,7 @@ class Builder : public YAML::EventHandler {
     std::unordered_map<std::string, int> lines = {};  // where each key was first
   };
   struct Anchored {
-    std::shared_ptr<const Source> source;
+    std::shared_ptr<const RawValue> raw;
     size_t cost;
   };
 
@@ -82,7 +82,7 @@ class Builder : public YAML::EventHandler {
     throw YAML::ParserException(mark, what);
   }
   bool expects_key() const {
-    return !open_.empty() && open_.back().source->form == Form::map && !open_.back().has_key;
+    return !open_.empty() && open_.back().raw->form == Form::map && !open_.back().has_key;
   }
 
   static Form scalar_form(const YAML::Mark& mark, std::string_view tag) {
@@ -106,7 +106,7 @@ class Builder : public YAML::EventHandler {
       problems_.add(fmt::format("{}:{}:{}", name_, mark.line + 1, mark.column + 1), path(text),
                     fmt::format("duplicate key, first in line {}", first->second));
     }
-    map.source->entries.push_back({text, at(mark), nullptr});
+    map.raw->entries.push_back({text, at(mark), nullptr});
     map.has_key = true;
   }
 
@@ -114,7 +114,7 @@ class Builder : public YAML::EventHandler {
   std::string path(std::string_view last) const {
     std::string out;
     for (const Open& open : open_) {
-      if (open.has_key) out += open.source->entries.back().key + ".";
+      if (open.has_key) out += open.raw->entries.back().key + ".";
     }
     return out.append(last);
   }
@@ -127,14 +127,14 @@ class Builder : public YAML::EventHandler {
         !tag.empty() && tag != "?" && tag != "!" && tag != fmt::format("{}{}", core_tag, type);
     if (foreign) stop(mark, fmt::format("the tag {} is not supported", tag));
     spend(mark, 1);
-    open_.push_back({std::make_shared<Source>(Source{.form = form, .mark = at(mark)}), mark, anchor});
+    open_.push_back({std::make_shared<RawValue>(RawValue{.form = form, .mark = at(mark)}), mark, anchor});
   }
 
   void close() {
     const Open done = std::move(open_.back());
     open_.pop_back();
-    if (done.anchor != 0) anchors_[done.anchor] = {done.source, done.cost};
-    attach(done.source, done.cost);
+    if (done.anchor != 0) anchors_[done.anchor] = {done.raw, done.cost};
+    attach(done.raw, done.cost);
   }
 
   void spend(const YAML::Mark& mark, size_t cost) {
@@ -142,28 +142,28 @@ class Builder : public YAML::EventHandler {
     budget_.nodes -= cost;
   }
 
-  void finish(const YAML::Mark& mark, std::shared_ptr<const Source> source, size_t cost,
+  void finish(const YAML::Mark& mark, std::shared_ptr<const RawValue> raw, size_t cost,
               YAML::anchor_t anchor) {
-    if (anchor != 0) anchors_[anchor] = {source, cost};
-    add(mark, std::move(source), cost);
+    if (anchor != 0) anchors_[anchor] = {raw, cost};
+    add(mark, std::move(raw), cost);
   }
 
-  void add(const YAML::Mark& mark, std::shared_ptr<const Source> source, size_t cost) {
+  void add(const YAML::Mark& mark, std::shared_ptr<const RawValue> raw, size_t cost) {
     spend(mark, cost);
-    attach(std::move(source), cost);
+    attach(std::move(raw), cost);
   }
 
-  void attach(std::shared_ptr<const Source> source, size_t cost) {
+  void attach(std::shared_ptr<const RawValue> raw, size_t cost) {
     if (open_.empty()) {
-      root_ = std::move(source);
+      root_ = std::move(raw);
       return;
     }
     Open& parent = open_.back();
     parent.cost += cost;
-    if (parent.source->form == Form::list) {
-      parent.source->items.push_back(std::move(source));
+    if (parent.raw->form == Form::list) {
+      parent.raw->items.push_back(std::move(raw));
     } else {
-      parent.source->entries.back().value = std::move(source);
+      parent.raw->entries.back().value = std::move(raw);
       parent.has_key = false;
     }
   }
@@ -174,7 +174,7 @@ class Builder : public YAML::EventHandler {
   int documents_ = 0;
   std::vector<Open> open_;
   std::unordered_map<YAML::anchor_t, Anchored> anchors_;
-  std::shared_ptr<const Source> root_;
+  std::shared_ptr<const RawValue> root_;
 };
 
 /// Where and why the parser gave up. It has read one line more than the file has.
@@ -190,9 +190,9 @@ void add_problem(std::string_view name, std::string_view text, const YAML::Excep
 
 }  // namespace
 
-std::shared_ptr<const Source> read_yaml(std::string_view text, std::string_view name, Budget& budget,
-                                        Problems& problems) {
-  if (const std::string what = why_not_text(text); !what.empty()) {
+std::shared_ptr<const RawValue> read_yaml(std::string_view text, std::string_view name, Budget& budget,
+                                          Problems& problems) {
+  if (const std::string what = text_error(text); !what.empty()) {
     problems.add(name, "", what);
     return nullptr;
   }
@@ -221,8 +221,8 @@ std::shared_ptr<const Source> read_yaml(std::string_view text, std::string_view 
   return root;
 }
 
-std::shared_ptr<const Source> read_yaml_file(const std::filesystem::path& path, Budget& budget,
-                                             Problems& problems) {
+std::shared_ptr<const RawValue> read_yaml_file(const std::filesystem::path& path, Budget& budget,
+                                               Problems& problems) {
   std::string text;
   std::string what = path.extension() == ".py" ? "Python files are not read; write YAML"
                                                : read_text(path, Budget::file_bytes, text);

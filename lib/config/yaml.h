@@ -1,5 +1,5 @@
-// YAML files, read with suspicion: yaml-cpp accepts documents that are cyclic, ambiguous, cut off or
-// exponentially large.
+// A strict YAML reader over yaml-cpp's parser, which by itself accepts documents that are cyclic, ambiguous,
+// cut off or exponentially large.
 #pragma once
 
 #include <filesystem>
@@ -8,11 +8,11 @@
 #include <string_view>
 
 #include "lib/config/problems.h"
-#include "lib/config/source.h"
+#include "lib/config/raw_value.h"
 
 namespace trainer::config {
 
-/// What one merge may cost, whatever its files hold. Aliases count each time that they are used.
+/// Limits of one merge. Aliases count each time that they are used.
 struct Budget {
   static constexpr size_t file_bytes = size_t{1} << 20;
   static constexpr size_t depth = 64;
@@ -20,14 +20,14 @@ struct Budget {
   size_t files = 256;
 };
 
-/// The map at the root of a YAML text, or null with at least one problem added. Refused beyond YAML's own
-/// errors: any encoding but UTF-8, control characters, an empty document, a root that is no map, a second
-/// document or text after the first, duplicate keys,
-/// `<<`, keys that are no words, foreign tags, cyclic aliases, quotes that are not closed, and whatever
-/// exceeds the budget. `name` is how the problems call the file.
-std::shared_ptr<const Source> read_yaml(std::string_view text, std::string_view name, Budget&, Problems&);
+/// The map at the root of a YAML text, or null with at least one problem added. Refused beside YAML's own
+/// errors: any encoding but UTF-8, control characters, an empty document, a root that is not a map, a second
+/// document, text after the first one, duplicate keys, merge keys (<<), keys that are not plain words, tags
+/// beyond YAML's core types, cyclic aliases, quotes that are not closed, and whatever exceeds the budget.
+/// `name` stands for the file in problems.
+std::shared_ptr<const RawValue> read_yaml(std::string_view text, std::string_view name, Budget&, Problems&);
 
 /// The same for a file.
-std::shared_ptr<const Source> read_yaml_file(const std::filesystem::path&, Budget&, Problems&);
+std::shared_ptr<const RawValue> read_yaml_file(const std::filesystem::path&, Budget&, Problems&);
 
 }  // namespace trainer::config

@@ -1,4 +1,4 @@
-// YAML 1.1's implicit types, as PyYAML resolves them.
+// The implicit types of YAML 1.1, as PyYAML resolves them.
 #pragma once
 
 #include <string_view>

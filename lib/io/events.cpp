@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The wire format of protocol buffers: a key (field number and kind), then the value.
+// The wire format of protocol buffers: a key (field number and wire type), then the value.
 
 void put_varint(std::string& out, uint64_t value) {
   for (; value >= 0x80; value >>= 7) out += static_cast<char>(value | 0x80);
@@ -52,7 +52,8 @@ std::string event_at(double wall_time, int64_t step) {
   return event;
 }
 
-/// TFRecord's checksum; the rotation keeps a checksum of data that holds checksums meaningful.
+/// TFRecord's checksum: CRC-32C, rotated and offset, because a CRC of data that contains its CRC is
+/// degenerate.
 uint32_t masked_crc(std::string_view bytes) {
   const uint32_t crc = crc32c(std::as_bytes(std::span(bytes.data(), bytes.size())));
   return std::rotr(crc, 15) + 0xA282EAD8U;
@@ -130,8 +131,7 @@ void EventFile::flush() {
   while (fd_ >= 0 && !rest.empty()) {
     const ssize_t n = ::write(fd_, rest.data(), rest.size());
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0)
-      return give_up(errno);  // a half-written record ends the file for readers, so it ends it for us
+    if (n < 0) return give_up(errno);  // readers stop at a half-written record, so nothing can follow it
     rest.remove_prefix(static_cast<size_t>(n));
   }
   pending_.clear();

@@ -1,8 +1,11 @@
-// TensorBoard event files: scalars over steps.
+// Writing TensorBoard event files: scalars over steps.
 //
-// A file is a sequence of TFRecords, each a serialized Event (tensorflow/core/util/event.proto), the first
-// one saying "brain.Event:2". Files are only ever appended to, whole records at a time, so that a reader may
-// follow the file while it is written and a torn end costs the last records only.
+//   io::EventFile events("run/tb");
+//   events.scalar("train/loss", step, 0.25);
+//
+// A file is a sequence of TFRecords, each a serialized Event (tensorflow/core/util/event.proto); the first
+// has the version "brain.Event:2". Whole records are appended, so a reader may follow the file while it is
+// written, and a truncated file loses its last records only.
 #pragma once
 
 #include <cstdint>
@@ -14,24 +17,23 @@
 
 namespace trainer::io {
 
-/// One new file events.out.tfevents.<seconds>.<host>.<pid>[.<n>] in `folder`. Curves are no reason to stop a
-/// training: what goes wrong is logged as one warning, and after that the object takes scalars without
-/// writing them.
+/// A new file events.out.tfevents.<seconds>.<host>.<pid>[.<n>] in `folder`. Nothing here throws: the first
+/// error is logged as a warning, and all further scalars are discarded. To be used by one thread at a time.
 class EventFile {
  public:
-  /// Makes the folder and the file. `wall_time` is seconds since 1970.
+  /// Creates the folder and the file. `wall_time` is seconds since 1970.
   explicit EventFile(const std::filesystem::path& folder, double wall_time = trainer::wall_time());
   ~EventFile();
   EventFile(const EventFile&) = delete;
   EventFile& operator=(const EventFile&) = delete;
 
   void scalar(std::string_view tag, int64_t step, double value, double wall_time = trainer::wall_time());
-  /// The run was taken up again: readers forget what older files hold for `step` and later.
+  /// The run was resumed at `step`: readers drop what older files have for it and later steps.
   void restarted_at(int64_t step, double wall_time = trainer::wall_time());
-  /// Hands what was buffered to the system. Called by the destructor, and by itself every 64 KiB.
+  /// Writes what is buffered. Done by the destructor and every 64 KiB as well.
   void flush();
 
-  /// Empty if there is no file.
+  /// Empty if the file could not be created.
   const std::filesystem::path& path() const { return path_; }
 
  private:

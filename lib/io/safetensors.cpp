@@ -29,7 +29,7 @@ std::string_view header_text(std::span<const std::byte> file, const fs::path& pa
   return {reinterpret_cast<const char*>(file.data()) + prefix_bytes, length};
 }
 
-/// Checks one entry by itself: its dtype is known and its shape fills its bytes.
+/// Checks one entry: its dtype is known, and dtype and shape agree with its offsets.
 TensorInfo info_of(const Entry& entry, const fs::path& path, Exit code) {
   const auto context = [&] { return fmt::format("{}: tensor '{}'", path.string(), printable(entry.name)); };
   const auto type = std::find_if(file_dtypes.begin(), file_dtypes.end(),
@@ -57,21 +57,20 @@ TensorInfo info_of(const Entry& entry, const fs::path& path, Exit code) {
   return {entry.name, entry.dtype, type->dtype, shape, begin, end};
 }
 
-/// Checks the entries against each other and the file: in order, they cover every byte of the payload once.
+/// Checks that the tensors, sorted by offset, cover every byte of the payload exactly once.
 void check_coverage(const std::vector<TensorInfo>& tensors, size_t payload, const fs::path& path, Exit code) {
   size_t covered = 0;
   for (const TensorInfo& t : tensors) {
     if (t.begin != covered) {
       fail(code, "{}: tensor '{}': begins at byte {}, {} the tensor before it, which ends at {}",
-           path.string(), printable(t.name), t.begin, t.begin < covered ? "inside of" : "a hole away from",
+           path.string(), printable(t.name), t.begin, t.begin < covered ? "inside of" : "with a gap after",
            covered);
     }
     covered = t.end;
   }
   check(code, covered <= payload, "{}: truncated: the tensors need {} bytes, the file has {}", path.string(),
         covered, payload);
-  check(code, covered == payload, "{}: {} bytes after the last tensor that belong to none", path.string(),
-        payload - covered);
+  check(code, covered == payload, "{}: {} bytes after the last tensor", path.string(), payload - covered);
 }
 
 }  // namespace
@@ -85,7 +84,7 @@ SafetensorsFile::SafetensorsFile(const fs::path& path, Exit code) : path_(path),
   metadata_ = std::move(header.metadata);
   tensors_.reserve(header.entries.size());
   for (const Entry& entry : header.entries) tensors_.push_back(info_of(entry, path, code));
-  // Empty tensors share their place with the one after them.
+  // Empty tensors begin where the next one does.
   std::sort(tensors_.begin(), tensors_.end(), [](const TensorInfo& a, const TensorInfo& b) {
     return std::tie(a.begin, a.end, a.name) < std::tie(b.begin, b.end, b.name);
   });

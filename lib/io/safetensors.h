@@ -1,11 +1,17 @@
-// safetensors files (https://github.com/huggingface/safetensors): named tensors behind a JSON header.
+// Reading and writing safetensors files (https://github.com/huggingface/safetensors): named tensors.
 //
-//   u64 N (little endian), N bytes of JSON: {"name": {"dtype": "F32", "shape": [2, 3], "data_offsets":
-//   [begin, end]}, ...,
-//   "__metadata__": {"key": "text"}}, then the tensors' bytes, row-major and little endian, without holes.
+//   const std::vector<std::pair<std::string, Tensor>> tensors{{"fc.weight", w}, {"fc.bias", b}};
+//   io::write_safetensors("w.safetensors", tensors, {{"format", "pt"}}, Exit::weights);
+//   const io::SafetensorsFile file("w.safetensors", Exit::weights);
+//   Tensor weight = file.tensor("fc.weight");
 //
-// Layout is the file's business (NCHW, OIHW in the ecosystem's files): this is bytes <-> named Tensors,
-// nothing else.
+// The format: a u64 N, N bytes of JSON, then the bytes of all tensors, row-major and without gaps. Numbers
+// are little endian. The JSON is
+//
+//   {"fc.weight": {"dtype": "F32", "shape": [2, 3], "data_offsets": [begin, end]}, ...,
+//    "__metadata__": {"key": "text"}}
+//
+// Tensors are as in the file: axes are not reordered (PyTorch's files hold NCHW and OIHW).
 #pragma once
 
 #include <cstddef>
@@ -26,30 +32,30 @@ namespace trainer::io {
 
 namespace fs = std::filesystem;
 
-/// What the header says of one tensor.
+/// The header's entry for a tensor.
 struct TensorInfo {
   std::string name;
   std::string dtype_text;      ///< as in the file: "F32", "F8_E4M3"
-  std::optional<DType> dtype;  ///< none for a type that Tensor lacks: such a tensor can be listed, not read
+  std::optional<DType> dtype;  ///< nullopt for a type that Tensor lacks: it can be listed, but not read
   Shape shape;
   size_t begin, end;  ///< bytes, counted from the end of the header
 };
 
-/// A file from outside, mapped and validated as a whole before anything of it is handed out. Every error is
-/// an Error with the code given at construction whose message names the file and, where there is one, the
-/// tensor.
+/// A file that is open for reading. The constructor maps it and validates the whole header, so a malformed
+/// file is refused at once. Every error is an Error with the code given there, which names the file and the
+/// tensor. May be read from several threads.
 class SafetensorsFile {
  public:
   SafetensorsFile(const fs::path&, Exit code);
 
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
-  /// In the order of their bytes in the file.
+  /// In the order of their data in the file.
   const std::vector<TensorInfo>& tensors() const { return tensors_; }
   bool has(std::string_view name) const { return index_.contains(name); }
-  /// Throws if there is none, with near names.
+  /// Throws, with near names, if there is no such tensor.
   const TensorInfo& info(std::string_view name) const;
-  /// The tensor on the host, over the mapped bytes: nothing is copied (unless they lie at an address that the
-  /// dtype cannot have), the map lives as long as the tensor, and writing into it does not change the file.
+  /// The tensor, on the CPU. It uses the mapped memory, which it keeps alive, unless that is not aligned for
+  /// the dtype: then it is a copy. Writing into it does not change the file.
   Tensor tensor(std::string_view name) const;
 
  private:
@@ -62,21 +68,21 @@ class SafetensorsFile {
   size_t payload_ = 0;                                // where the tensors' bytes begin in it
 };
 
-/// Writes a whole file or none (AtomicFile). Tensors may live on any device. Equal content gives equal bytes:
-/// tensors are ordered by dtype size, largest first, then by name, and the header is padded with spaces, so
-/// that every tensor is aligned.
+/// Writes a file, whole or not at all (AtomicFile). Tensors may be on any device. Equal content gives equal
+/// bytes, whatever the order of `tensors`: they are sorted by dtype size, largest first, then by name, and
+/// the header is padded with spaces, so every tensor is aligned.
 void write_safetensors(const fs::path&, std::span<const std::pair<std::string, Tensor>>,
                        const std::map<std::string, std::string>& metadata, Exit code);
 
-/// A tensor that is to be written: what the header says of it.
+/// The header's entry for a tensor that is to be written.
 struct TensorSpec {
   std::string name;
   DType dtype;
   Shape shape;
 };
 
-/// The same bytes for whoever cannot have all tensors at once or is not writing a file: `tensor(i)` gives
-/// specs[i] and is called once for each, in the order of the file; `write` gets the bytes front to back.
+/// Writes the same bytes in a stream, without all tensors in memory at once: `tensor(i)` returns the tensor
+/// of specs[i] and is called once for each, in the order of the file; `write` gets the bytes front to back.
 /// `path` is for messages.
 void write_safetensors(std::span<const TensorSpec> specs, const std::map<std::string, std::string>& metadata,
                        const std::function<Tensor(size_t)>& tensor,

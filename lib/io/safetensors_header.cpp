@@ -11,9 +11,8 @@
 namespace trainer::io::safetensors {
 namespace {
 
-/// Takes the header apart while it is read: no tree is built, nothing nests deeper than the format does, and
-/// what a tree would hide (keys said twice, negative numbers) is seen. Each function returns false to stop
-/// the parser.
+/// A SAX handler for the header. Unlike with a parsed tree, nesting is bounded by the format, and duplicate
+/// keys and negative numbers are seen. Each function returns false to stop the parser.
 class HeaderReader final : public nlohmann::json_sax<nlohmann::json> {
  public:
   Header header;
@@ -35,7 +34,7 @@ class HeaderReader final : public nlohmann::json_sax<nlohmann::json> {
         if (!fields_.contains(field)) return stop("tensor '{}': has no {}", printable(name_), field);
       }
       if (entry().offsets.size() != 2)
-        return stop("tensor '{}': data_offsets are not two numbers", printable(name_));
+        return stop("tensor '{}': data_offsets must be two numbers", printable(name_));
     }
     return enter(Where::header);
   }
@@ -43,18 +42,17 @@ class HeaderReader final : public nlohmann::json_sax<nlohmann::json> {
   bool key(string_t& key) override {
     if (where_ == Where::header) {
       name_ = key;
-      return names_.insert(key).second || stop("'{}' stands there twice", printable(key));
+      return names_.insert(key).second || stop("'{}' appears twice", printable(key));
     }
     if (where_ == Where::metadata) {
       field_ = key;
-      return !header.metadata.contains(key) ||
-             stop("{}: '{}' stands there twice", metadata_key, printable(key));
+      return !header.metadata.contains(key) || stop("{}: '{}' appears twice", metadata_key, printable(key));
     }
     field_ = key;
     if (key != "dtype" && key != "shape" && key != "data_offsets") {
       return stop("tensor '{}': unknown field '{}'", printable(name_), printable(key));
     }
-    return fields_.insert(key).second || stop("tensor '{}': {} stands there twice", printable(name_), key);
+    return fields_.insert(key).second || stop("tensor '{}': {} appears twice", printable(name_), key);
   }
 
   bool string(string_t& value) override {
@@ -74,7 +72,7 @@ class HeaderReader final : public nlohmann::json_sax<nlohmann::json> {
     if (where_ != Where::list) return refuse();
     const bool is_shape = field_ == "shape";
     auto& list = is_shape ? entry().shape : entry().offsets;
-    // Here already: a list may be as long as the header.
+    // Checked here, not at the end: the list may be as long as the header.
     if (list.size() == (is_shape ? size_t{Shape::max_rank} : size_t{2})) {
       return stop("tensor '{}': {} has more than {} numbers", printable(name_), field_, list.size());
     }
@@ -89,8 +87,8 @@ class HeaderReader final : public nlohmann::json_sax<nlohmann::json> {
   bool binary(binary_t&) override { return refuse(); }
 
   bool parse_error(std::size_t position, const std::string&, const nlohmann::json::exception& e) override {
-    std::string_view what =
-        e.what();  // "[json.exception.parse_error.101] parse error at line 1, column 2: the reason"
+    // "[json.exception.parse_error.101] parse error at line 1, column 2: the reason"
+    std::string_view what = e.what();
     if (const size_t reason = what.find(": "); reason != what.npos) what.remove_prefix(reason + 2);
     return stop("not valid JSON at byte {}: {}", prefix_bytes + position, printable(what));
   }
@@ -109,7 +107,7 @@ class HeaderReader final : public nlohmann::json_sax<nlohmann::json> {
     return false;
   }
 
-  /// The value that has just begun is not of the kind that belongs here.
+  /// Stops because the current value has the wrong type for its place.
   bool refuse() {
     switch (where_) {
       case Where::outside:
@@ -124,7 +122,7 @@ class HeaderReader final : public nlohmann::json_sax<nlohmann::json> {
       case Where::list:
         break;
     }
-    return stop("tensor '{}': {} holds what is not an integer of 0 or more", printable(name_), field_);
+    return stop("tensor '{}': {} must hold integers of 0 or more", printable(name_), field_);
   }
 
   Entry& entry() { return header.entries.back(); }
@@ -139,8 +137,9 @@ class HeaderReader final : public nlohmann::json_sax<nlohmann::json> {
 Header parse_header(std::string_view text, const std::filesystem::path& path, Exit code) {
   check(code, text.starts_with('{'), "{}: not a safetensors file: its header does not begin with '{{'",
         path.string());
-  // The parser takes a NUL for the end of its input and would not look at what follows.
-  check(code, text.find('\0') == text.npos, "{}: bad safetensors header: a NUL byte in it", path.string());
+  // The parser takes a NUL for the end of its input.
+  check(code, text.find('\0') == text.npos, "{}: bad safetensors header: it contains a NUL byte",
+        path.string());
   HeaderReader reader;
   const bool ok = nlohmann::json::sax_parse(text, &reader);
   check(code, ok, "{}: bad safetensors header: {}", path.string(), reader.error);

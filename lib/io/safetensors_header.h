@@ -1,8 +1,9 @@
-// The JSON header of a safetensors file, as text: what it says, not whether it fits the file. For
-// lib/io/safetensors*.cpp.
+// Parsing the JSON header of a safetensors file. Whether it fits the file is checked in
+// lib/io/safetensors.cpp. Internal to lib/io.
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -17,7 +18,8 @@
 
 namespace trainer::io::safetensors {
 
-static_assert(std::endian::native == std::endian::little, "payloads are mapped as they are: little endian");
+static_assert(std::endian::native == std::endian::little,
+              "the format is little endian, and payloads are mapped as they are");
 
 inline constexpr size_t prefix_bytes = 8;                // the header's length, a u64
 inline constexpr size_t max_header_bytes = 100'000'000;  // as in the reference implementation
@@ -26,7 +28,7 @@ inline constexpr std::string_view metadata_key = "__metadata__";
 struct FileDType {
   std::string_view text;
   size_t bits;
-  std::optional<DType> dtype = std::nullopt;  ///< ours, if we have it
+  std::optional<DType> dtype = std::nullopt;  ///< nullopt: Tensor has no such type
 };
 
 /// Every element type of the format (enum Dtype in safetensors 0.8).
@@ -66,8 +68,8 @@ struct Header {
   std::vector<Entry> entries;  // in the order of the text
 };
 
-/// Throws Error(code) that names `path` (and the tensor) for what is not JSON in UTF-8, not of the form
-/// above, or said twice.
+/// Throws Error(code) that names `path` and the tensor if the text is not JSON in UTF-8, has another
+/// structure, or has a key twice.
 Header parse_header(std::string_view text, const std::filesystem::path& path, Exit code);
 
 }  // namespace trainer::io::safetensors

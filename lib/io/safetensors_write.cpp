@@ -14,7 +14,7 @@ using namespace safetensors;
 
 namespace {
 
-/// A JSON string. Throws for text that is not UTF-8: the format could not hold it.
+/// A JSON string. Throws if the text is not UTF-8.
 std::string quoted(const std::string& text, const fs::path& path, Exit code) {
   try {
     return nlohmann::json(text).dump();
@@ -35,7 +35,7 @@ std::vector<size_t> in_file_order(std::span<const TensorSpec> specs) {
   std::vector<size_t> order;
   std::set<std::string_view> names{metadata_key};
   for (const TensorSpec& t : specs) {
-    check(names.insert(t.name).second, "write_safetensors: '{}' is there twice", t.name);
+    check(names.insert(t.name).second, "write_safetensors: '{}' is given twice", t.name);
     order.push_back(order.size());
   }
   std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
@@ -94,8 +94,8 @@ void write_safetensors(std::span<const TensorSpec> specs, const std::map<std::st
     const Tensor given = tensor(i);
     const Tensor host = given.device().is_host() ? given : given.to(Device{});
     check(host.dtype() == specs[i].dtype && host.shape() == specs[i].shape,
-          "write_safetensors: '{}' was to be {} {}, not {}", specs[i].name, name_of(specs[i].dtype),
-          specs[i].shape, describe(host));
+          "write_safetensors: '{}' is declared as {} {} and given as {}", specs[i].name,
+          name_of(specs[i].dtype), specs[i].shape, describe(host));
     write({host.raw(), host.bytes()});
   }
 }
@@ -104,7 +104,7 @@ void write_safetensors(const fs::path& path, std::span<const std::pair<std::stri
                        const std::map<std::string, std::string>& metadata, Exit code) {
   std::vector<TensorSpec> specs;
   for (const auto& [name, t] : tensors) {
-    check(t.defined(), "write_safetensors: '{}' is no tensor", name);
+    check(t.defined(), "write_safetensors: the tensor '{}' is undefined", name);
     specs.push_back({name, t.dtype(), t.shape()});
   }
   AtomicFile file(path, code);

@@ -1,9 +1,9 @@
-// Activations whose slope follows from their value: backward needs the output and nothing else, and batch
-// norm can fuse them.
+// Activations whose derivative is a function of their output: backward keeps the output only, and batch norm
+// can fuse them. (GELU is not one of them: lib/ops/gelu.h.)
 //
-// Another one is an enumerator here with its formula, and that formula in lib/backend/ref/activation.h and
-// lib/backend/cpu/activation-inl.h. The kernels that apply activations and the tests of those go by this
-// list.
+// To add one: an enumerator with its formula here, and the formula in lib/backend/ref/activation.h and
+// lib/backend/cpu/activation-inl.h. The kernels that apply activations, and their tests, iterate over
+// `activations`.
 #pragma once
 
 #include <array>
@@ -13,11 +13,11 @@
 
 namespace trainer::ops {
 
-/// NaN stays NaN.
+/// The formulas, and dy/dx in terms of y. NaN stays NaN.
 enum class Activation : uint8_t {
   none,   ///< y = x
-  relu,   ///< y = max(x, 0); slope 1 where y > 0, else 0
-  relu6,  ///< y = min(max(x, 0), 6); slope 1 where 0 < y < 6, else 0
+  relu,   ///< y = max(x, 0); dy/dx = 1 where y > 0, else 0
+  relu6,  ///< y = min(max(x, 0), 6); dy/dx = 1 where 0 < y < 6, else 0
 };
 inline constexpr std::array activations{Activation::none, Activation::relu, Activation::relu6};
 

@@ -16,36 +16,41 @@ void expect_inputs(std::string_view op, const Tensor& qkv, const Tensor& bias, c
   if (!mask.defined()) return;
   check(mask.rank() == 3 && mask.size(0) > 0, "{}: mask is {}, expected [G, L, L]", op, mask.shape());
   expect(op, "mask", mask, {mask.size(0), s[1], s[1]}, wide, qkv.device());
-  check(s[0] % mask.size(0) == 0, "{}: {} masks for {} samples", op, mask.size(0), s[0]);
+  check(s[0] % mask.size(0) == 0, "{}: {} samples are not a multiple of the {} masks", op, s[0],
+        mask.size(0));
 }
 
 double scale_of(std::string_view op, const AttentionArgs& args, const Tensor& qkv) {
-  check(args.scale >= 0, "{}: scale {} must be positive", op, args.scale);
+  check(args.scale >= 0, "{}: scale {} is negative; expected a positive one, or 0 for 1 / sqrt(D)", op,
+        args.scale);
   return args.scale != 0 ? args.scale : 1 / std::sqrt(static_cast<double>(qkv.size(4)));
 }
 
 Shape output_shape(const Shape& qkv) { return {qkv[0], qkv[1], qkv[3], qkv[4]}; }
+Shape lse_shape(const Shape& qkv) { return {qkv[0], qkv[3], qkv[1]}; }
 
 }  // namespace
 
-Attended attention(const Tensor& qkv, const Tensor& bias, const Tensor& mask, const AttentionArgs& args) {
+AttentionResult attention(const Tensor& qkv, const Tensor& bias, const Tensor& mask,
+                          const AttentionArgs& args) {
   expect_inputs(Attention::name, qkv, bias, mask);
-  const Shape& s = qkv.shape();
-  Attended out{Tensor::empty(output_shape(s), qkv.dtype(), qkv.device()),
-               Tensor::empty({s[0], s[3], s[1]}, accumulation_dtype(qkv.dtype()), qkv.device())};
+  AttentionResult out{Tensor::empty(output_shape(qkv.shape()), qkv.dtype(), qkv.device()),
+                      Tensor::empty(lse_shape(qkv.shape()), accumulation_dtype(qkv.dtype()), qkv.device())};
   Kernels<Attention>::on(qkv.device())(qkv, bias, mask, scale_of(Attention::name, args, qkv), out.y, out.lse);
   return out;
 }
 
 void attention_backward(const Tensor& dy, const Tensor& qkv, const Tensor& bias, const Tensor& mask,
-                        const AttentionArgs& args, const Attended& forward, Tensor& dqkv, Tensor& dbias) {
+                        const AttentionArgs& args, const AttentionResult& forward, Tensor& dqkv,
+                        Tensor& dbias) {
   constexpr std::string_view op = AttentionBackward::name;
   expect_inputs(op, qkv, bias, mask);
   expect(op, "y", forward.y, output_shape(qkv.shape()), qkv.dtype(), qkv.device());
+  expect(op, "lse", forward.lse, lse_shape(qkv.shape()), accumulation_dtype(qkv.dtype()), qkv.device());
   expect_like(op, "dy", dy, forward.y);
   expect_like(op, "dqkv", dqkv, qkv);
   if (dbias.defined()) {
-    check(bias.defined(), "{}: dbias is wanted, but there is no bias", op);
+    check(bias.defined(), "{}: dbias is defined, but bias is not", op);
     expect_like(op, "dbias", dbias, bias);
   }
   Kernels<AttentionBackward>::on(qkv.device())(dy, qkv, bias, mask, scale_of(op, args, qkv), forward.y,

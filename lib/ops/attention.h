@@ -2,9 +2,10 @@
 //
 //   y = softmax(scale q k^T + bias + mask) v
 //
-// q, k and v come packed as a linear layer gives them, and their gradient goes back the same way: nothing is
-// split or transposed in memory. The probabilities are not kept: backward computes them again from the
-// logarithm of each row's sum, which costs one product of five and spares memory and its traffic.
+// q, k and v come packed in one tensor, as one linear layer computes them, and so does their gradient:
+// nothing is split or transposed in memory. The probabilities are not kept. Backward computes them again from
+// each row's log-sum-exp (Dao et al., FlashAttention, 2022): one more matrix product beside four, for O(L)
+// memory instead of O(L^2).
 #pragma once
 
 #include "lib/tensor/kernels.h"
@@ -14,6 +15,23 @@ namespace trainer::ops {
 struct AttentionArgs {
   double scale = 0;  ///< 0: 1 / sqrt(D)
 };
+
+struct AttentionResult {
+  Tensor y;    ///< [N, L, H, D]
+  Tensor lse;  ///< [N, H, L]: log-sum-exp of each row of scores, f32 (f64 for f64); for backward
+};
+
+/// qkv [N, L, 3, H, D]: N sequences of L tokens, H heads of D channels. `bias` [H, L, L] (relative positions)
+/// and `mask` [G, L, L] (sample n has mask n % G, so N is a multiple of G: the windows of a Swin transformer)
+/// are f32 (f64 for f64) or undefined. A row whose scores are all -inf gives NaN.
+AttentionResult attention(const Tensor& qkv, const Tensor& bias = {}, const Tensor& mask = {},
+                          const AttentionArgs& = {});
+
+/// Writes dqkv [N, L, 3, H, D] and, if it is defined, dbias [H, L, L].
+void attention_backward(const Tensor& dy, const Tensor& qkv, const Tensor& bias, const Tensor& mask,
+                        const AttentionArgs&, const AttentionResult&, Tensor& dqkv, Tensor& dbias);
+
+// The kernels of a backend (lib/tensor/kernels.h).
 
 /// Of `products` matrix products [L, D] x [D, L] for each sample and head of qkv.
 inline double attention_flops(const Tensor& qkv, double products) {
@@ -37,20 +55,5 @@ struct AttentionBackward {
     return attention_flops(qkv, 5);
   }
 };
-
-struct Attended {
-  Tensor y;    ///< [N, L, H, D]
-  Tensor lse;  ///< [N, H, L]: log sum exp of a row of scores, f32 (f64 for f64)
-};
-
-/// qkv [N, L, 3, H, D]. `bias` [H, L, L] (relative positions) and `mask` [G, L, L] (N a multiple of G; sample
-/// n has mask n % G, as windows of images do) are f32 (f64 for f64) or none. A row whose scores are all -inf
-/// gives NaN.
-Attended attention(const Tensor& qkv, const Tensor& bias = {}, const Tensor& mask = {},
-                   const AttentionArgs& = {});
-
-/// Writes dqkv and, if it is defined, dbias.
-void attention_backward(const Tensor& dy, const Tensor& qkv, const Tensor& bias, const Tensor& mask,
-                        const AttentionArgs&, const Attended&, Tensor& dqkv, Tensor& dbias);
 
 }  // namespace trainer::ops

@@ -33,4 +33,8 @@ void expect_parameter(std::string_view op, std::string_view what, const Tensor& 
   expect(op, what, t, shape, wide ? t.dtype() : x.dtype(), x.device());
 }
 
+void expect_per_channel(std::string_view op, std::string_view what, const Tensor& t, const Tensor& x) {
+  expect(op, what, t, {x.shape().back()}, accumulation_dtype(x.dtype()), x.device());
+}
+
 }  // namespace trainer::ops

@@ -1,7 +1,13 @@
 // 2-D convolution (cross-correlation, as in torch.nn.functional.conv2d), channels last.
 //
-//   x [N, H, W, C], w [O, KH, KW, C/groups], bias [O] or none  ->  y [N, OH, OW, O]
+//   Tensor y = ops::conv2d(x, w, bias, {.stride = 2, .padding = 1});
+//
+//   x [N, H, W, C], w [O, KH, KW, C/groups], bias [O] or undefined  ->  y [N, OH, OW, O]
 //   OH = (H + 2 padding - dilation (KH - 1) - 1) / stride + 1, rounded down; OW likewise.
+//
+// x and w have one floating dtype; the bias and the parameters' gradients may be f32 beside 16-bit ones.
+// Arguments that do not fit together throw Error(Exit::internal) naming the op, the tensor and what was
+// expected; so do those of all ops in this folder.
 #pragma once
 
 #include "lib/tensor/kernels.h"
@@ -21,6 +27,17 @@ struct Conv2dArgs {
   int64_t groups = 1;
   bool operator==(const Conv2dArgs&) const = default;
 };
+
+/// The shape of y.
+Shape conv2d_shape(const Shape& x, const Shape& w, const Conv2dArgs&);
+
+Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& bias = {}, const Conv2dArgs& = {});
+/// Writes dx [N, H, W, C].
+void conv2d_backward_data(const Tensor& dy, const Tensor& w, const Conv2dArgs&, Tensor& dx);
+/// Writes dw [O, KH, KW, C/groups] and, if it is defined, dbias [O].
+void conv2d_backward_weight(const Tensor& dy, const Tensor& x, const Conv2dArgs&, Tensor& dw, Tensor& dbias);
+
+// The kernels of a backend (lib/tensor/kernels.h).
 
 /// Of the sums as they are defined, by each of the three ops: an addition and a product per element of y and
 /// of one filter.
@@ -50,14 +67,5 @@ struct Conv2dBackwardWeight {
     return conv2d_flops(dy, dw);
   }
 };
-
-/// The shape of y. Throws if x, w and args do not fit together.
-Shape conv2d_shape(const Shape& x, const Shape& w, const Conv2dArgs&);
-
-Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& bias = {}, const Conv2dArgs& = {});
-/// Writes dx (the shape of x).
-void conv2d_backward_data(const Tensor& dy, const Tensor& w, const Conv2dArgs&, Tensor& dx);
-/// Writes dw and, if it is defined, dbias.
-void conv2d_backward_weight(const Tensor& dy, const Tensor& x, const Conv2dArgs&, Tensor& dw, Tensor& dbias);
 
 }  // namespace trainer::ops

@@ -15,7 +15,7 @@ void expect_arena(std::string_view op, std::string_view what, const Tensor& aren
   int64_t last = 0;
   for (const Segment& s : segments) {
     check(last <= s.begin && s.begin <= s.end && s.end <= arena.numel(),
-          "{}: segment [{}, {}) overlaps its predecessor or leaves the arena of {}", op, s.begin, s.end,
+          "{}: segment [{}, {}) overlaps the one before it or leaves the arena of {}", op, s.begin, s.end,
           arena.numel());
     last = s.end;
   }
@@ -50,7 +50,7 @@ void clip_multiplier(const Tensor& squares, double max_norm, Tensor& control) {
   constexpr std::string_view op = ClipMultiplier::name;
   expect(op, "squares", squares, {1}, DType::f64, squares.device());
   expect_control(op, control, squares.device());
-  check(max_norm > 0, "{}: a norm of {} cannot be reached", op, max_norm);
+  check(max_norm > 0, "{}: max_norm {} must be positive", op, max_norm);
   Kernels<ClipMultiplier>::on(control.device())(squares, max_norm, control);
 }
 

@@ -1,8 +1,12 @@
-// Ops over arenas: flat f32 vectors that hold all parameters, gradients or moments of a model
-// (lib/optim/parameters.h).
+// Optimizer steps over arenas. An arena is a tensor of rank 1 that holds all parameters of a model, or all
+// their gradients, or one moment of each (lib/optim/parameters.h); the arenas of one step have equal lengths
+// and dtypes.
 //
-// A step's scalars live in a `control` tensor in the device's memory, so that a captured step can change
-// them: f64 [3].
+//   Tensor control = Tensor::of<double>(std::array{lr, 1.0, t}, {Control::size}, device);
+//   ops::adamw_step(control, segments, {.beta2 = 0.95}, gradient, parameter, exp_avg, exp_avg_sq);
+//
+// The scalars that change from step to step are in the f64 tensor `control` on the arena's device: a kernel
+// on the device can compute them (clip_multiplier), and nothing is read back to the host.
 #pragma once
 
 #include <span>
@@ -32,12 +36,27 @@ struct SgdArgs {
   double momentum = 0.9;
   bool nesterov = true;
 };
+
+/// Updates parameter and momentum by the formula of SgdArgs. The segments ascend and do not overlap; elements
+/// outside of them are not changed. `momentum` may be undefined if args.momentum is 0.
+void sgd_step(const Tensor& control, std::span<const Segment>, const SgdArgs&, const Tensor& gradient,
+              Tensor& parameter, Tensor& momentum);
+/// The sum of squares of each segment of an arena: f64 [segments], 0 for an empty one, not finite if an
+/// element is not. Summed in fixed chunks of a segment, so the result depends neither on the number of
+/// threads nor on the other segments.
+Tensor segment_squares(std::span<const Segment>, const Tensor& x);
+/// multiplier *= min(1, max_norm / (multiplier sqrt(squares) + 1e-6)), squares f64 [1]
+/// (torch.nn.utils.clip_grad_norm_). An infinite max_norm clips nothing. A norm that is not finite makes the
+/// multiplier NaN, which marks the step as bad.
+void clip_multiplier(const Tensor& squares, double max_norm, Tensor& control);
+
+// The kernels of a backend (lib/tensor/kernels.h).
+
 struct SgdStep {
   static constexpr std::string_view name = "sgd_step";
   using Fn = void(const Tensor& control, std::span<const Segment>, const SgdArgs&, const Tensor& gradient,
                   Tensor& parameter, Tensor& momentum);
 };
-
 struct SegmentSquares {
   static constexpr std::string_view name = "segment_squares";
   using Fn = void(std::span<const Segment>, const Tensor& x, Tensor& sums);
@@ -47,24 +66,11 @@ struct ClipMultiplier {
   using Fn = void(const Tensor& squares, double max_norm, Tensor& control);
 };
 
-// What ops over arenas check. Each throws Error(Exit::internal) that names the op.
+// Checks of ops over arenas. Each throws Error(Exit::internal) that names the op.
 
 /// A control tensor on this device.
 void expect_control(std::string_view op, const Tensor& control, Device);
 /// A floating tensor of rank 1; the segments lie in it, ascend and do not overlap.
 void expect_arena(std::string_view op, std::string_view what, const Tensor& arena, std::span<const Segment>);
-
-/// Segments ascend and do not overlap; elements outside of them are left alone.
-/// `momentum` may be undefined if args.momentum is 0.
-void sgd_step(const Tensor& control, std::span<const Segment>, const SgdArgs&, const Tensor& gradient,
-              Tensor& parameter, Tensor& momentum);
-/// The sum of squares of each segment of an arena: f64 [segments], 0 for an empty one, not finite if an
-/// element is not. Summed in fixed chunks of a segment, so the result depends neither on the number of
-/// threads nor on the other segments.
-Tensor segment_squares(std::span<const Segment>, const Tensor& x);
-/// multiplier *= min(1, max_norm / (multiplier sqrt(squares) + 1e-6)), squares f64 [1]
-/// (torch.nn.utils.clip_grad_norm_); an infinite max_norm clips nothing. A norm that is not finite makes the
-/// multiplier NaN: that is how a bad step is seen.
-void clip_multiplier(const Tensor& squares, double max_norm, Tensor& control);
 
 }  // namespace trainer::ops

@@ -6,7 +6,7 @@ namespace trainer::ops {
 
 Tensor gelu(const Tensor& x, GeluForm form) {
   expect_floating(Gelu::name, "input", x);
-  Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
+  Tensor y = Tensor::empty_like(x);
   Kernels<Gelu>::on(x.device())(x, form, y);
   return y;
 }

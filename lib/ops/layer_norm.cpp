@@ -3,23 +3,15 @@
 #include "lib/ops/checks.h"
 
 namespace trainer::ops {
-namespace {
 
-/// A value per channel, as parameters are kept.
-void expect_per_channel(std::string_view op, std::string_view what, const Tensor& t, const Tensor& x) {
-  expect(op, what, t, {x.shape().back()}, accumulation_dtype(x.dtype()), x.device());
-}
-
-}  // namespace
-
-LayerNormed layer_norm(const Tensor& x, const Tensor& residual, const Tensor& gamma, const Tensor& beta,
-                       const LayerNormArgs& args) {
+LayerNormResult layer_norm(const Tensor& x, const Tensor& residual, const Tensor& gamma, const Tensor& beta,
+                           const LayerNormArgs& args) {
   constexpr std::string_view op = LayerNorm::name;
   expect_floating(op, "input", x);
   check(x.rank() >= 1 && x.shape().back() > 0, "{}: input is {}, expected [..., C]", op, x.shape());
   expect_per_channel(op, "gamma", gamma, x);
   expect_per_channel(op, "beta", beta, x);
-  LayerNormed out;
+  LayerNormResult out;
   out.sum = x;
   if (residual.defined()) {
     expect_floating(op, "residual", residual);
@@ -35,13 +27,17 @@ LayerNormed layer_norm(const Tensor& x, const Tensor& residual, const Tensor& ga
   return out;
 }
 
-void layer_norm_backward(const Tensor& dy, const LayerNormed& forward, const Tensor& gamma,
+void layer_norm_backward(const Tensor& dy, const LayerNormResult& forward, const Tensor& gamma,
                          const Tensor& dsum, Tensor& dx, Tensor& dgamma, Tensor& dbeta) {
   constexpr std::string_view op = LayerNormBackward::name;
   const Tensor& sum = forward.sum;
   expect_floating(op, "sum", sum);
   expect_floating(op, "dy", dy);
   expect(op, "dy", dy, sum.shape(), dy.dtype(), sum.device());
+  const Shape rows = sum.shape().front(sum.rank() - 1);
+  const DType statistic = accumulation_dtype(sum.dtype());
+  expect(op, "mean", forward.mean, rows, statistic, sum.device());
+  expect(op, "rstd", forward.rstd, rows, statistic, sum.device());
   expect_per_channel(op, "gamma", gamma, sum);
   if (dsum.defined()) expect_like(op, "dsum", dsum, sum);
   if (dx.defined()) expect_like(op, "dx", dx, sum);

@@ -1,11 +1,11 @@
-// Layer normalisation (Ba, Kiros and Hinton, 2016) over the last axis, with the addition that precedes it in
-// a residual network fused in.
+// Layer normalisation (Ba, Kiros and Hinton, 2016) over the last axis, with the residual addition before it
+// fused in.
 //
 //   s = x + residual                               (s = x without a residual)
-//   y = gamma (s - mean) rstd + beta,              mean and variance of each row, rstd = 1 / sqrt(var + eps)
+//   y = gamma (s - mean) rstd + beta               mean and variance of each row, rstd = 1 / sqrt(var + eps)
 //
-// s is a result of its own: the network goes on from it. A residual stream may be wider than what is computed
-// with: s has the residual's dtype, y the one that is asked for.
+// s is an output too: it is the next residual. The residual stream may have a wider dtype than the rest of
+// the network: s has the residual's dtype, y that of `args`.
 #pragma once
 
 #include <optional>
@@ -16,8 +16,28 @@ namespace trainer::ops {
 
 struct LayerNormArgs {
   double eps = 1e-5;
-  std::optional<DType> dtype = {};  ///< of y; none: that of x
+  std::optional<DType> dtype = {};  ///< of y; nullopt: that of x
 };
+
+struct LayerNormResult {
+  Tensor sum;         ///< s; x itself without a residual
+  Tensor y;           ///< the shape of x
+  Tensor mean, rstd;  ///< a value per row, in the shape of x without its last axis; f32 (f64 for f64)
+};
+
+/// x [..., C]; gamma and beta [C], f32 (f64 for f64); `residual` has x's shape and a dtype of its own, or is
+/// undefined.
+LayerNormResult layer_norm(const Tensor& x, const Tensor& residual, const Tensor& gamma, const Tensor& beta,
+                           const LayerNormArgs& = {});
+
+/// dx = rstd (g - mean(g) - xhat mean(g xhat)) + dsum, with g = gamma dy and xhat = (s - mean) rstd: the
+/// gradient of s, and so of x and of the residual. `dsum`, the gradient of s from its other readers, is like
+/// dx or undefined, and may be dx itself. dgamma = sum dy xhat, dbeta = sum dy. dx, or dgamma and dbeta
+/// together, may be undefined.
+void layer_norm_backward(const Tensor& dy, const LayerNormResult&, const Tensor& gamma, const Tensor& dsum,
+                         Tensor& dx, Tensor& dgamma, Tensor& dbeta);
+
+// The kernels of a backend (lib/tensor/kernels.h).
 
 struct LayerNorm {
   static constexpr std::string_view name = "layer_norm";
@@ -29,22 +49,5 @@ struct LayerNormBackward {
   using Fn = void(const Tensor& dy, const Tensor& sum, const Tensor& mean, const Tensor& rstd,
                   const Tensor& gamma, const Tensor& dsum, Tensor& dx, Tensor& dgamma, Tensor& dbeta);
 };
-
-struct LayerNormed {
-  Tensor sum;         ///< s; x itself without a residual
-  Tensor y;           ///< the shape of x
-  Tensor mean, rstd;  ///< a value per row, in the shape of x without its last axis; f32 (f64 for f64)
-};
-
-/// x [..., C]; gamma and beta [C], f32 (f64 for f64); `residual` has x's shape and a dtype of its own, or is
-/// none.
-LayerNormed layer_norm(const Tensor& x, const Tensor& residual, const Tensor& gamma, const Tensor& beta,
-                       const LayerNormArgs& = {});
-
-/// dx = rstd (g - mean(g) - xhat mean(g xhat)) + dsum with g = gamma dy, the gradient of s, in its dtype;
-/// `dsum`, what arrived at s from elsewhere, is none or like dx, and may be dx. dgamma = sum dy xhat and
-/// dbeta = sum dy. dx, or dgamma and dbeta together, may be undefined.
-void layer_norm_backward(const Tensor& dy, const LayerNormed&, const Tensor& gamma, const Tensor& dsum,
-                         Tensor& dx, Tensor& dgamma, Tensor& dbeta);
 
 }  // namespace trainer::ops

@@ -13,6 +13,7 @@ Shape values_of(std::span<const Segment> segments) { return {static_cast<int64_t
 Tensor trust_ratio(std::span<const Segment> segments, const TrustRatioArgs& args,
                    const Tensor& parameter_squares, const Tensor& direction_squares) {
   constexpr std::string_view op = TrustRatio::name;
+  expect_floating(op, "squares of the parameter", parameter_squares);
   const Device device = parameter_squares.device();
   expect(op, "squares of the parameter", parameter_squares, values_of(segments), DType::f64, device);
   expect_like(op, "squares of the direction", direction_squares, parameter_squares);

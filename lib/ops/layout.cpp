@@ -5,7 +5,7 @@
 namespace trainer::ops {
 namespace {
 
-/// x [N, R, C], given as three extents of any tensor, to [N, C, R] seen as `shape`.
+/// x as [N, rows, columns], transposed to [N, columns, rows] and viewed as `shape`.
 Tensor swap_axes(const Tensor& x, int64_t rows, int64_t columns, const Shape& shape) {
   const Tensor from = x.view({x.size(0), rows, columns});
   Tensor y = Tensor::empty({x.size(0), columns, rows}, x.dtype(), x.device());
@@ -16,7 +16,7 @@ Tensor swap_axes(const Tensor& x, int64_t rows, int64_t columns, const Shape& sh
 }  // namespace
 
 Tensor to_channels_first(const Tensor& x) {
-  check(x.defined(), "to_channels_first: there is no tensor");
+  check(x.defined(), "to_channels_first: the input is undefined");
   if (x.rank() <= 2) return x;
   Shape shape = x.shape().with(1, x.size(-1));
   for (int i = 2; i < x.rank(); ++i) shape[i] = x.size(i - 1);
@@ -24,7 +24,7 @@ Tensor to_channels_first(const Tensor& x) {
 }
 
 Tensor to_channels_last(const Tensor& x) {
-  check(x.defined(), "to_channels_last: there is no tensor");
+  check(x.defined(), "to_channels_last: the input is undefined");
   if (x.rank() <= 2) return x;
   Shape shape = x.shape().with(-1, x.size(1));
   for (int i = 2; i < x.rank(); ++i) shape[i - 1] = x.size(i);

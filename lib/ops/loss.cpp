@@ -5,7 +5,7 @@
 namespace trainer::ops {
 namespace {
 
-/// Labels can only be read where the host can: a GPU kernel must not wait for its stream.
+/// On host devices only: reading labels back from a GPU would wait for its stream.
 void expect_labels(std::string_view op, const Tensor& target, int64_t classes) {
   if (!target.device().is_host()) return;
   int64_t row = 0;
@@ -20,7 +20,7 @@ void expect_cross_entropy(std::string_view op, const Tensor& logits, const Tenso
                           const CrossEntropyArgs& args) {
   expect_floating(op, "logits", logits);
   check(logits.rank() == 2, "{}: logits are {}, expected [N, K]", op, logits.shape());
-  check(target.defined(), "{}: there is no target", op);
+  check(target.defined(), "{}: the target is undefined", op);
   check(args.label_smoothing >= 0 && args.label_smoothing <= 1, "{}: label smoothing {} is outside [0, 1]",
         op, args.label_smoothing);
   if (target.dtype() == DType::i64) {
@@ -32,31 +32,34 @@ void expect_cross_entropy(std::string_view op, const Tensor& logits, const Tenso
 
 Tensor empty_loss(const Tensor& x) { return Tensor::empty({}, accumulation_dtype(x.dtype()), x.device()); }
 
-void expect_seed(std::string_view op, const Tensor& seed, const Tensor& x) {
-  expect(op, "seed", seed, {}, accumulation_dtype(x.dtype()), x.device());
+void expect_dloss(std::string_view op, const Tensor& dloss, const Tensor& x) {
+  expect(op, "dloss", dloss, {}, accumulation_dtype(x.dtype()), x.device());
 }
 
 }  // namespace
 
-CrossEntropy softmax_cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntropyArgs& args) {
+CrossEntropyResult softmax_cross_entropy(const Tensor& logits, const Tensor& target,
+                                         const CrossEntropyArgs& args) {
   expect_cross_entropy(SoftmaxCrossEntropy::name, logits, target, args);
   if (target.dtype() == DType::i64) expect_labels(SoftmaxCrossEntropy::name, target, logits.size(1));
-  CrossEntropy out{empty_loss(logits),
-                   Tensor::empty({logits.size(0)}, accumulation_dtype(logits.dtype()), logits.device())};
+  CrossEntropyResult out{
+      empty_loss(logits),
+      Tensor::empty({logits.size(0)}, accumulation_dtype(logits.dtype()), logits.device())};
   Kernels<SoftmaxCrossEntropy>::on(logits.device())(logits, target, args, out.loss, out.log_sum_exp);
   return out;
 }
 
-void softmax_cross_entropy_backward(const Tensor& seed, const Tensor& logits, const Tensor& target,
+void softmax_cross_entropy_backward(const Tensor& dloss, const Tensor& logits, const Tensor& target,
                                     const Tensor& log_sum_exp, const CrossEntropyArgs& args,
                                     Tensor& dlogits) {
   constexpr std::string_view op = SoftmaxCrossEntropyBackward::name;
   expect_cross_entropy(op, logits, target, args);
-  expect_seed(op, seed, logits);
+  expect_dloss(op, dloss, logits);
   expect(op, "log_sum_exp", log_sum_exp, {logits.size(0)}, accumulation_dtype(logits.dtype()),
          logits.device());
   expect_like(op, "dlogits", dlogits, logits);
-  Kernels<SoftmaxCrossEntropyBackward>::on(logits.device())(seed, logits, target, log_sum_exp, args, dlogits);
+  Kernels<SoftmaxCrossEntropyBackward>::on(logits.device())(dloss, logits, target, log_sum_exp, args,
+                                                            dlogits);
 }
 
 Tensor mse(const Tensor& prediction, const Tensor& target) {
@@ -67,13 +70,13 @@ Tensor mse(const Tensor& prediction, const Tensor& target) {
   return loss;
 }
 
-void mse_backward(const Tensor& seed, const Tensor& prediction, const Tensor& target, Tensor& dprediction) {
+void mse_backward(const Tensor& dloss, const Tensor& prediction, const Tensor& target, Tensor& dprediction) {
   constexpr std::string_view op = MseBackward::name;
   expect_floating(op, "prediction", prediction);
   expect_like(op, "target", target, prediction);
-  expect_seed(op, seed, prediction);
+  expect_dloss(op, dloss, prediction);
   expect_like(op, "dprediction", dprediction, prediction);
-  Kernels<MseBackward>::on(prediction.device())(seed, prediction, target, dprediction);
+  Kernels<MseBackward>::on(prediction.device())(dloss, prediction, target, dprediction);
 }
 
 }  // namespace trainer::ops

@@ -1,11 +1,21 @@
-// Linear layers.
+// The matrix product of a linear layer (torch.nn.functional.linear).
 //
-//   x [..., I], w [O, I], bias [O] or none  ->  y [..., O] = x w^T + bias
+//   x [..., I], w [O, I], bias [O] or undefined  ->  y [..., O] = x w^T + bias
+//
+// x and w have one floating dtype; the bias and the parameters' gradients may be f32 beside 16-bit ones.
 #pragma once
 
 #include "lib/tensor/kernels.h"
 
 namespace trainer::ops {
+
+Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias = {});
+/// Writes dx [..., I] = dy w.
+void linear_backward_data(const Tensor& dy, const Tensor& w, Tensor& dx);
+/// Writes dw [O, I] = dy^T x and, if it is defined, dbias [O] = column sums of dy.
+void linear_backward_weight(const Tensor& dy, const Tensor& x, Tensor& dw, Tensor& dbias);
+
+// The kernels of a backend (lib/tensor/kernels.h).
 
 inline double linear_flops(const Tensor& x, const Tensor& w) {
   return 2.0 * static_cast<double>(x.numel()) * static_cast<double>(w.size(0));
@@ -30,11 +40,5 @@ struct LinearBackwardWeight {
     return linear_flops(x, dw);
   }
 };
-
-Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias = {});
-/// Writes dx [..., I] = dy w.
-void linear_backward_data(const Tensor& dy, const Tensor& w, Tensor& dx);
-/// Writes dw [O, I] = dy^T x and, if it is defined, dbias [O] = column sums of dy.
-void linear_backward_weight(const Tensor& dy, const Tensor& x, Tensor& dw, Tensor& dbias);
 
 }  // namespace trainer::ops

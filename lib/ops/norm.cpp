@@ -10,11 +10,6 @@ void expect_input(std::string_view op, const Tensor& x) {
   check(x.rank() >= 1, "{}: input is {}, expected [..., C]", op, x.shape());
 }
 
-/// A value per channel of x [..., C], as the statistics are kept.
-void expect_per_channel(std::string_view op, std::string_view what, const Tensor& t, const Tensor& x) {
-  expect(op, what, t, {x.shape().back()}, accumulation_dtype(x.dtype()), x.device());
-}
-
 void expect_moments(std::string_view op, const Moments& m, const Tensor& x) {
   expect_per_channel(op, "mean", m.mean, x);
   expect_per_channel(op, "variance", m.var, x);
@@ -66,7 +61,7 @@ Tensor batch_norm_apply(const Tensor& x, const Moments& m, const Tensor& gamma, 
   expect_per_channel(op, "gamma", gamma, x);
   expect_per_channel(op, "beta", beta, x);
   if (residual.defined()) expect_like(op, "residual", residual, x);
-  Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
+  Tensor y = Tensor::empty_like(x);
   Kernels<BatchNormApply>::on(x.device())(x, m.mean, m.var, gamma, beta, residual, args, y);
   return y;
 }

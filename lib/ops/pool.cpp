@@ -28,12 +28,12 @@ Shape pool2d_shape(const Shape& x, const Pool2dArgs& a) {
           out_extent(x[2], a.kernel.w, a.stride.w, a.padding.w, a.ceil_mode), x[3]};
 }
 
-MaxPooled max_pool2d(const Tensor& x, const Pool2dArgs& args) {
+MaxPoolResult max_pool2d(const Tensor& x, const Pool2dArgs& args) {
   expect_floating(MaxPool2d::name, "input", x);
   const Shape shape = pool2d_shape(x.shape(), args);
   check(args.kernel.h * args.kernel.w <= 256, "max_pool2d: a {}x{} window has more than 256 positions",
         args.kernel.h, args.kernel.w);
-  MaxPooled out{Tensor::empty(shape, x.dtype(), x.device()), Tensor::empty(shape, DType::u8, x.device())};
+  MaxPoolResult out{Tensor::empty(shape, x.dtype(), x.device()), Tensor::empty(shape, DType::u8, x.device())};
   Kernels<MaxPool2d>::on(x.device())(x, args, out.y, out.argmax);
   return out;
 }

@@ -1,4 +1,6 @@
-// Pooling over the spatial axes of x [N, H, W, C], as in torch.nn.functional.
+// Pooling over the spatial axes of x [N, H, W, C], as in torch.nn.functional: y [N, OH, OW, C].
+//
+//   OH = (H + 2 padding - kernel) / stride + 1, rounded down (up with ceil_mode); OW likewise.
 #pragma once
 
 #include "lib/ops/conv.h"
@@ -11,6 +13,27 @@ struct Pool2dArgs {
   bool count_include_pad = true;  ///< average: padding counts in the divisor
   bool operator==(const Pool2dArgs&) const = default;
 };
+
+/// The shape of y.
+Shape pool2d_shape(const Shape& x, const Pool2dArgs&);
+
+struct MaxPoolResult {
+  Tensor y;
+  Tensor argmax;  ///< u8, like y: kh * KW + kw of the first largest element of the window, or of its last NaN
+};
+
+/// NaN wins over numbers, as in PyTorch. A window has at most 256 positions.
+MaxPoolResult max_pool2d(const Tensor& x, const Pool2dArgs&);
+void max_pool2d_backward(const Tensor& dy, const Tensor& argmax, const Pool2dArgs&, Tensor& dx);
+
+Tensor avg_pool2d(const Tensor& x, const Pool2dArgs&);
+void avg_pool2d_backward(const Tensor& dy, const Pool2dArgs&, Tensor& dx);
+
+/// x [N, spatial..., C] -> y [N, C], the mean over all spatial axes.
+Tensor global_avg_pool(const Tensor& x);
+void global_avg_pool_backward(const Tensor& dy, Tensor& dx);
+
+// The kernels of a backend (lib/tensor/kernels.h).
 
 struct MaxPool2d {
   static constexpr std::string_view name = "max_pool2d";
@@ -36,22 +59,5 @@ struct GlobalAvgPoolBackward {
   static constexpr std::string_view name = "global_avg_pool_backward";
   using Fn = void(const Tensor& dy, Tensor& dx);
 };
-
-Shape pool2d_shape(const Shape& x, const Pool2dArgs&);
-
-/// y [N, OH, OW, C] and argmax, u8 of the same shape: the window position kh * KW + kw of the first largest
-/// element, or of the last NaN if there is one (as in PyTorch). A window has at most 256 positions.
-struct MaxPooled {
-  Tensor y, argmax;
-};
-MaxPooled max_pool2d(const Tensor& x, const Pool2dArgs&);
-void max_pool2d_backward(const Tensor& dy, const Tensor& argmax, const Pool2dArgs&, Tensor& dx);
-
-Tensor avg_pool2d(const Tensor& x, const Pool2dArgs&);
-void avg_pool2d_backward(const Tensor& dy, const Pool2dArgs&, Tensor& dx);
-
-/// x [N, spatial..., C] -> y [N, C], the mean over all spatial axes.
-Tensor global_avg_pool(const Tensor& x);
-void global_avg_pool_backward(const Tensor& dy, Tensor& dx);
 
 }  // namespace trainer::ops

@@ -28,7 +28,7 @@ void embed_tokens_backward(const Tensor& dy, int64_t first, Tensor& dx, Tensor& 
   constexpr std::string_view op = EmbedTokensBackward::name;
   expect_sequences(op, "dy", dy);
   const int64_t length = dy.size(1), width = dy.size(2);
-  check(first >= 0 && first <= length, "{}: {} first tokens of {}", op, first, length);
+  check(first >= 0 && first <= length, "{}: {} first tokens, but dy has {} tokens", op, first, length);
   const auto expect_shape = [&](std::string_view what, const Tensor& t, const Shape& shape) {
     if (!t.defined()) return;
     expect_floating(op, what, t);
@@ -43,8 +43,8 @@ void embed_tokens_backward(const Tensor& dy, int64_t first, Tensor& dx, Tensor& 
 Tensor slice_tokens(const Tensor& x, int64_t begin, int64_t end) {
   constexpr std::string_view op = SliceTokens::name;
   expect_sequences(op, "input", x);
-  check(0 <= begin && begin <= end && end <= x.size(1), "{}: tokens [{}, {}) of {}", op, begin, end,
-        x.size(1));
+  check(0 <= begin && begin <= end && end <= x.size(1), "{}: tokens [{}, {}) are outside of a sequence of {}",
+        op, begin, end, x.size(1));
   Tensor y = Tensor::empty({x.size(0), end - begin, x.size(2)}, x.dtype(), x.device());
   Kernels<SliceTokens>::on(x.device())(x, begin, y);
   return y;
@@ -54,8 +54,8 @@ void slice_tokens_backward(const Tensor& dy, int64_t begin, Tensor& dx) {
   constexpr std::string_view op = SliceTokensBackward::name;
   expect_sequences(op, "dx", dx);
   expect_sequences(op, "dy", dy);
-  check(0 <= begin && begin + dy.size(1) <= dx.size(1), "{}: {} tokens from {} on of {}", op, dy.size(1),
-        begin, dx.size(1));
+  check(0 <= begin && begin + dy.size(1) <= dx.size(1),
+        "{}: {} tokens from {} on do not fit into a sequence of {}", op, dy.size(1), begin, dx.size(1));
   expect(op, "dy", dy, {dx.size(0), dy.size(1), dx.size(2)}, dx.dtype(), dx.device());
   Kernels<SliceTokensBackward>::on(dx.device())(dy, begin, dx);
 }

@@ -1,7 +1,9 @@
-// Registry: components by name. One .cpp defines a component and registers it; nothing else knows its type.
+// Registry: components by name. A component is defined and registered in one .cpp.
 //
-//   namespace { const bool sgd = optimizers().add<Sgd>("sgd"); }                            // in
-//   lib/optim/sgd.cpp auto optimizer = optimizers().make("sgd", config.group("TRAIN.OPTIMIZER"), parameters);
+//   const bool registered = optimizers().add<Sgd>("sgd");         // lib/optim/sgd.cpp
+//   auto sgd = optimizers().make("sgd", config.group("TRAIN.OPTIMIZER"), parameters);
+//
+// Components are added by static initialisers; after that a registry may be read from any thread.
 #pragma once
 
 #include <algorithm>
@@ -27,8 +29,8 @@ class Registry {
   /// `kind` is for messages ("optimizer"); `group` is where the components' keys live ("TRAIN.OPTIMIZER").
   Registry(std::string kind, std::string group) : kind_(std::move(kind)), group_(std::move(group)) {}
 
-  /// Registers T under `name`; `preset` holds values that have no key (a model family's depths) or that a
-  /// name implies. A second component of the same name throws.
+  /// Registers T under `name`. `preset` has the members without a key that the name implies (the depths of a
+  /// model). A second component of the same name throws.
   template <class T>
   bool add(std::string name, typename T::Config preset = {}) {
     config::declare(group_, typename T::Config{});
@@ -42,7 +44,7 @@ class Registry {
 
   bool has(std::string_view name) const { return entries_.contains(name); }
 
-  /// The component of that name has this key, named from group().
+  /// The component of that name has this key, relative to group().
   bool reads(std::string_view name, std::string_view key) const {
     const auto entry = entries_.find(name);
     return entry != entries_.end() && std::ranges::count(entry->second.keys, key) > 0;
@@ -64,7 +66,7 @@ class Registry {
   const std::string& group() const { return group_; }
 
  private:
-  /// Near names; all of them where none is near.
+  /// Near names, or all names if none is near.
   std::string suggestion(std::string_view word) const {
     std::string text = did_you_mean(word, names());
     if (!text.empty()) return text;

@@ -21,7 +21,7 @@ class HostMemory final : public Backend {
  public:
   void* allocate(size_t bytes, int) override {
     void* p = std::aligned_alloc(64, bytes);  // size classes are multiples of 64
-    check(p != nullptr, "out of memory: {} bytes of host memory were refused", bytes);
+    check(p != nullptr, "out of memory: {} bytes of host memory cannot be allocated", bytes);
     return p;
   }
   void release(void* p, size_t, int) override { std::free(p); }
@@ -43,7 +43,7 @@ std::atomic<Backend*>& slot(Device::Kind kind) {
   return (*table)[static_cast<size_t>(kind)];
 }
 
-/// Beside the library that this function is in.
+/// The path of libtrainer_cuda.so: beside the library that holds this function.
 std::filesystem::path cuda_library() {
   Dl_info here{};
   ::dladdr(reinterpret_cast<const void*>(&cuda_library), &here);
@@ -64,7 +64,7 @@ std::string load_cuda() {
 /// Why there is no backend of this kind, which is loaded if need be; "" if there is one.
 std::string_view missing(Device::Kind kind) {
   if (kind != Device::Kind::cuda) return "";
-  // Whoever comes while another thread loads it waits here, until its kernels are there as well.
+  // A second thread waits here until the first has loaded the library and its kernels.
   static const std::string reason = [] {
     if (slot(Device::Kind::cuda) != nullptr) return std::string();
     std::string why = load_cuda();

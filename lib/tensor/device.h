@@ -1,11 +1,14 @@
-// Where a tensor lives and who computes with it.
+// Device: where a tensor's memory is and which kernels compute on it. Backend: the memory of one kind of
+// device.
+//
+//   Device gpu = Device::parse("cuda:1");
+//   if (has_backend(gpu.kind)) backend(gpu.kind).synchronize(gpu.index);
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace trainer {
 
@@ -28,38 +31,40 @@ struct Device {
 std::string_view name_of(Device::Kind);
 
 struct DeviceInfo {
-  std::string name;                                ///< the product's
+  std::string name;                                ///< product name, "NVIDIA H100 80GB HBM3"
   int64_t memory_total = 0, memory_available = 0;  ///< bytes; 0: unknown
 };
 
-/// Memory of one kind of device. Backends register one; Storage takes its memory from there through a caching
-/// pool. Calls come from several threads at once; what they queue on a device runs there in the order of the
-/// calls, as kernels do: a block that was given back may be in use again before the device has come so far.
+/// Memory of one kind of device. Each backend registers one with add_backend(); Storage takes its memory from
+/// it through a caching pool. `index` numbers the devices of the kind from 0.
+///
+/// Calls may come from several threads at once. Work that is queued on a device runs in the order of the
+/// calls, kernels included: the pool hands a freed block out again without waiting for the device.
 class Backend {
  public:
   virtual ~Backend() = default;
-  /// Uninitialised memory aligned to 64 bytes (or what the device needs). Throws Error naming the size when
-  /// there is none.
+  /// Uninitialised memory, aligned to 64 bytes. Throws Error naming the size when there is none left.
   virtual void* allocate(size_t bytes, int index) = 0;
   virtual void release(void*, size_t bytes, int index) = 0;
-  /// Ordered after all work queued on the device. When it returns, `to` may be read by the host if it is host
-  /// memory, and `from` may be overwritten by the host if that is. One of the devices is of this kind.
+  /// Runs after all work queued on the device; at least one of the two devices is of this kind. When it
+  /// returns, the host may read `to` and overwrite `from`, where these are host memory.
   virtual void copy(void* to, Device to_device, const void* from, Device from_device, size_t bytes) = 0;
   virtual void fill_zero(void*, size_t bytes, int index) = 0;
+  /// Waits until all work queued on the device is done.
   virtual void synchronize(int index) = 0;
-  /// Devices that can be used on this machine.
+  /// The number of devices of this kind that this machine has.
   virtual int count() const = 0;
   virtual DeviceInfo info(int index) const = 0;
 };
 
-/// The backend of a kind. cuda's is a library of its own, libtrainer_cuda.so beside libtrainer.so, which is
-/// loaded when somebody first asks for it. Throws Error(Exit::usage) that says why there is none.
+/// The backend of a kind. The one for CUDA is a library of its own, libtrainer_cuda.so beside libtrainer.so,
+/// and is loaded by the first call. Throws Error(Exit::usage) that says why there is none.
 Backend& backend(Device::Kind);
-/// The same as a question: loads what can be loaded.
+/// Whether backend() would succeed. Loads the library if need be.
 bool has_backend(Device::Kind);
-/// There is a backend, or a library that may have one: loads nothing, so it costs no time.
+/// Whether there is a backend, or a library file that may contain one. Loads nothing, so it is cheap.
 bool may_have_backend(Device::Kind);
-/// Called once by each backend when it is loaded.
+/// Called once by each backend while it is loaded (a static initialiser). A second one of a kind throws.
 bool add_backend(Device::Kind, std::unique_ptr<Backend>);
 
 }  // namespace trainer

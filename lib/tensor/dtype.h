@@ -1,10 +1,12 @@
-// Element types. f16 and bf16 are storage types: arithmetic happens in f32.
+// Element types of tensors, and the two 16-bit floats as C++ types. f16 and bf16 only store: arithmetic on
+// them is done in f32.
 #pragma once
 
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <type_traits>
 
 #include "lib/base/error.h"
 
@@ -28,6 +30,7 @@ struct f16 {
   explicit operator float() const;
 };
 
+/// Bytes of one element.
 constexpr size_t size_of(DType t) {
   switch (t) {
     case DType::f64:
@@ -46,45 +49,30 @@ constexpr size_t size_of(DType t) {
 }
 constexpr bool is_floating(DType t) { return t <= DType::bf16; }
 
-/// "f32", as in our keys and messages.
+/// "f32", as in configuration keys and messages.
 std::string_view name_of(DType);
-/// Accepts our names and PyTorch's (float32, bfloat16, half ...). Throws Error(Exit::usage).
+/// Accepts those names and PyTorch's (float32, bfloat16, half ...). Throws Error(Exit::usage).
 DType parse_dtype(std::string_view);
 
+namespace detail {
 template <class T>
-struct DTypeOf;
-template <>
-struct DTypeOf<float> {
-  static constexpr DType value = DType::f32;
-};
-template <>
-struct DTypeOf<double> {
-  static constexpr DType value = DType::f64;
-};
-template <>
-struct DTypeOf<f16> {
-  static constexpr DType value = DType::f16;
-};
-template <>
-struct DTypeOf<bf16> {
-  static constexpr DType value = DType::bf16;
-};
-template <>
-struct DTypeOf<int32_t> {
-  static constexpr DType value = DType::i32;
-};
-template <>
-struct DTypeOf<int64_t> {
-  static constexpr DType value = DType::i64;
-};
-template <>
-struct DTypeOf<uint8_t> {
-  static constexpr DType value = DType::u8;
-};
-template <class T>
-inline constexpr DType dtype_of = DTypeOf<T>::value;
+consteval DType dtype_of() {
+  if (std::is_same_v<T, float>) return DType::f32;
+  if (std::is_same_v<T, double>) return DType::f64;
+  if (std::is_same_v<T, f16>) return DType::f16;
+  if (std::is_same_v<T, bf16>) return DType::bf16;
+  if (std::is_same_v<T, int32_t>) return DType::i32;
+  if (std::is_same_v<T, int64_t>) return DType::i64;
+  if (std::is_same_v<T, uint8_t>) return DType::u8;
+  throw "no dtype has this element type";  // a compile error
+}
+}  // namespace detail
 
-/// Calls f with a value of the C++ type that `t` stands for.
+/// dtype_of<float> is DType::f32.
+template <class T>
+inline constexpr DType dtype_of = detail::dtype_of<T>();
+
+/// Calls f with a zero of the C++ type that `t` stands for: visit_dtype(t, [&]<class T>(T) { ... }).
 template <class F>
 decltype(auto) visit_dtype(DType t, F&& f) {
   switch (t) {

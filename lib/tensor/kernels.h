@@ -1,11 +1,13 @@
-// Kernel tables: each op is a type, each device kind fills one slot of it.
+// Kernel tables: an op is a type, with one kernel per kind of device.
 //
-//   struct Relu {                                  // lib/ops: declares the op
+//   struct Relu {                                                    // lib/ops declares the op
 //     static constexpr std::string_view name = "relu";
 //     using Fn = void(const Tensor& x, Tensor& y);
 //   };
-//   static const bool relu = Kernels<Relu>::add(Device::Kind::cpu, [](const Tensor& x, Tensor& y) {...}); //
-//   a backend Kernels<Relu>::on(x.device())(x, y);           // dispatch
+//   const bool added = Kernels<Relu>::add(Device::Kind::cpu, relu);  // lib/backend/cpu adds its kernel
+//   Kernels<Relu>::on(x.device())(x, y);                             // lib/ops dispatches
+//
+// Kernels are added while a library is loaded; after that on() may be called from any thread.
 #pragma once
 
 #include <array>
@@ -40,15 +42,15 @@ class Kernels {
  public:
   using Fn = typename Op::Fn;
 
-  /// Fills the slot of a device kind. A second kernel for the same slot throws.
+  /// Sets the kernel of a kind of device. Setting it twice throws.
   static bool add(Device::Kind kind, Fn* fn) {
     Fn*& slot = slots_[static_cast<size_t>(kind)];
     if (slot != nullptr) detail::throw_second_kernel(Op::name, kind);
     slot = fn;
     return true;
   }
-  /// The kernel of a device, to be called. Throws naming op and device if there is none: nothing falls back
-  /// silently.
+  /// The kernel of a device, to be called. Throws Error naming op and device if there is none: no other device
+  /// steps in.
   static auto on(Device device) {
     Fn* fn = slots_[static_cast<size_t>(device.kind)];
     if (fn == nullptr) [[unlikely]]
@@ -76,7 +78,7 @@ class Kernels {
   static inline std::array<Fn*, Device::kinds> slots_{};
 };
 
-/// For a kernel that meets a dtype it does not handle.
+/// What a kernel calls for a dtype that it does not handle: throws Error naming op, dtype and device.
 [[noreturn]] void throw_unsupported(std::string_view op, DType, Device);
 
 }  // namespace trainer

@@ -1,8 +1,12 @@
-// Extents of a tensor, outermost first; at most 8 of them, stored inline.
+// Shape: the extents of a tensor, outermost first. At most 8 of them, stored inline: no allocation.
+//
+//   Shape s{64, 8, 8, 3};
+//   s.rank() == 4;  s[-1] == 3;  s.numel() == 12288;  s.with(-1, 16).str() == "[64, 8, 8, 16]";
 #pragma once
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <initializer_list>
@@ -22,11 +26,11 @@ class Shape {
   explicit Shape(std::span<const int64_t> dims);
 
   int rank() const { return rank_; }
-  /// Extent i; negative i counts from the end.
+  /// Extent i; negative i counts from the end. Throws if there is none.
   int64_t operator[](int i) const { return dims_[index(i)]; }
   int64_t& operator[](int i) { return dims_[index(i)]; }
   int64_t back() const { return (*this)[-1]; }
-  /// Product of all extents. Throws on overflow.
+  /// Product of all extents; 1 for rank 0. Throws on overflow and for a negative extent.
   int64_t numel() const;
   /// Product of all extents but the last (rows of a matrix view); 1 for rank 0.
   int64_t rows() const { return rank_ == 0 ? 1 : (back() == 0 ? 0 : numel() / back()); }
@@ -37,8 +41,9 @@ class Shape {
 
   /// A copy with extent i replaced.
   Shape with(int i, int64_t extent) const;
-  /// The extents from `begin` on / the first `count`.
+  /// Without the first `count` extents, which must be there.
   Shape drop_front(int count = 1) const { return Shape(std::span(begin() + count, end())); }
+  /// The first `count` extents, which must be there.
   Shape front(int count) const { return Shape(std::span(begin(), begin() + count)); }
 
   std::string str() const;  ///< "[64, 8, 8, 1]"

@@ -11,6 +11,8 @@
 namespace trainer {
 namespace {
 
+constexpr size_t max_bytes = size_t{1} << 49;
+
 /// Size classes: multiples of 64 bytes up to 512, then eight per power of two, so that at most 1/8 is wasted.
 constexpr size_t size_class(size_t bytes) {
   if (bytes <= 512) return std::max<size_t>(1, (bytes + 63) / 64) * 64;
@@ -32,9 +34,11 @@ class Pool {
   explicit Pool(Device device) : device_(device) {}
 
   Storage::Block* take(size_t bytes) {
+    if (bytes > max_bytes) [[unlikely]]
+      fail(Exit::internal, "out of memory: {} bytes were requested on {}", bytes, device_.str());
     const size_t capacity = size_class(bytes);
     const std::lock_guard lock(mutex_);
-    Storage::Block*& free = free_.at(class_index(capacity));
+    Storage::Block*& free = free_[class_index(capacity)];
     Storage::Block* block = free;
     if (block != nullptr) {
       free = block->next;
@@ -56,18 +60,9 @@ class Pool {
     statistics_.in_use -= static_cast<int64_t>(block->capacity);
   }
 
-  void trim() {
-    const std::lock_guard lock(mutex_);
-    release_free_blocks();
-  }
-
   PoolStatistics statistics() {
     const std::lock_guard lock(mutex_);
     return statistics_;
-  }
-  void reset_peak() {
-    const std::lock_guard lock(mutex_);
-    statistics_.peak = statistics_.in_use;
   }
 
  private:
@@ -104,7 +99,7 @@ class Pool {
 
   Device device_;
   std::mutex mutex_;
-  std::array<Storage::Block*, 9 + 8 * 40> free_{};  // up to 2^49 bytes
+  std::array<Storage::Block*, 9 + 8 * 40> free_{};  // by size class, up to max_bytes
   PoolStatistics statistics_;
 };
 
@@ -145,7 +140,5 @@ void Storage::drop() {
 }
 
 PoolStatistics pool_statistics(Device device) { return pool_of(device).statistics(); }
-void reset_peak(Device device) { pool_of(device).reset_peak(); }
-void trim_pool(Device device) { pool_of(device).trim(); }
 
 }  // namespace trainer

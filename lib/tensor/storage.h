@@ -1,12 +1,14 @@
-// Memory of tensors: blocks with a reference count, kept by a caching pool per device.
+// Memory of tensors: reference-counted blocks from a caching allocator, one pool per device.
 //
-// A block that is no longer used goes back to its pool and serves the next request of its size class, header
-// included: after the second step of a shape no pool grows and no allocator is called.
+// A block that is no longer used goes back to its pool and serves the next request of its size class: from
+// the second step on, a training step of a fixed shape asks the system for nothing. The pools and the
+// reference counts may be used from any thread; the bytes themselves are not synchronised.
 #pragma once
 
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <utility>
 
 #include "lib/tensor/device.h"
@@ -19,9 +21,10 @@ class Pool;
 class Storage {
  public:
   Storage() = default;
-  /// Uninitialised, at least 64-byte aligned. Zero bytes are fine.
+  /// Uninitialised memory, aligned to 64 bytes. 0 bytes are allowed. Throws Error naming the size when the
+  /// device has no more.
   Storage(size_t bytes, Device device);
-  /// Memory that somebody else owns and keeps alive for as long as `keep` does (a memory-mapped file).
+  /// External memory (a memory-mapped file), valid for as long as `keep` lives. Not pooled.
   Storage(void* data, size_t bytes, Device device, std::shared_ptr<const void> keep);
   Storage(const Storage& o) : block_(o.block_) { retain(); }
   Storage(Storage&& o) noexcept : block_(std::exchange(o.block_, nullptr)) {}
@@ -32,6 +35,7 @@ class Storage {
   ~Storage() { drop(); }
 
   explicit operator bool() const { return block_ != nullptr; }
+  // The rest needs a block.
   std::byte* data() const { return block_->data; }
   size_t bytes() const { return block_->bytes; }
   Device device() const { return block_->device; }
@@ -39,18 +43,19 @@ class Storage {
   bool unique() const { return block_->references.load(std::memory_order_acquire) == 1; }
   bool same(const Storage& o) const { return block_ == o.block_; }
 
+ private:
+  friend class Pool;
   struct Block {
     std::byte* data = nullptr;
     size_t bytes = 0;     // as requested
     size_t capacity = 0;  // of the size class
     Device device;
     std::atomic<int> references{1};
-    Pool* pool = nullptr;  // null: owned by `keep`
-    Block* next = nullptr;
-    std::shared_ptr<const void> keep;
+    Pool* pool = nullptr;              // null: external memory
+    Block* next = nullptr;             // in the pool's free list
+    std::shared_ptr<const void> keep;  // owner of external memory
   };
 
- private:
   void retain() const {
     if (block_ != nullptr) block_->references.fetch_add(1, std::memory_order_relaxed);
   }
@@ -58,14 +63,13 @@ class Storage {
   Block* block_ = nullptr;
 };
 
-/// What a device's pool holds, bytes.
+/// Counters of a device's pool.
 struct PoolStatistics {
-  int64_t in_use = 0, peak = 0, reserved = 0;
-  int64_t growths = 0;  ///< requests that had to ask the backend
+  int64_t in_use = 0;    ///< bytes of live blocks, rounded up to size classes
+  int64_t peak = 0;      ///< the largest in_use so far
+  int64_t reserved = 0;  ///< bytes taken from the backend: in_use and the cached blocks
+  int64_t growths = 0;   ///< allocations that the cache could not serve
 };
 PoolStatistics pool_statistics(Device);
-void reset_peak(Device);
-/// Gives cached blocks back to the system.
-void trim_pool(Device);
 
 }  // namespace trainer

@@ -5,45 +5,50 @@
 namespace trainer {
 namespace {
 
-/// A copy between any two devices is the business of the one that is not the host.
+/// Copies between any two devices; the backend of the one that is not the host does it.
 void copy_bytes(void* to, Device to_device, const void* from, Device from_device, size_t bytes) {
   if (bytes == 0) return;
   const Device owner = to_device.is_host() ? from_device : to_device;
   backend(owner.kind).copy(to, to_device, from, from_device, bytes);
 }
 
-/// Integers convert to each other directly; everything else through double, which holds every float exactly.
+/// As static_cast does it; to and from f16 and bf16 by way of float.
 template <class To, class From>
 To convert(From v) {
-  constexpr bool exact = std::is_integral_v<To> && std::is_integral_v<From>;
-  if constexpr (exact) {
+  if constexpr (std::is_arithmetic_v<To> && std::is_arithmetic_v<From>) {
     return static_cast<To>(v);
   } else if constexpr (std::is_arithmetic_v<To>) {
-    return static_cast<To>(static_cast<std::conditional_t<std::is_arithmetic_v<From>, From, float>>(v));
+    return static_cast<To>(static_cast<float>(v));
   } else {
     return To(static_cast<float>(v));
   }
 }
 
+/// Bytes of a tensor. Throws if they do not fit into 64 bits.
+size_t bytes_of(const Shape& shape, DType dtype) {
+  int64_t bytes = 0;
+  check(!__builtin_mul_overflow(shape.numel(), static_cast<int64_t>(size_of(dtype)), &bytes),
+        "a tensor of shape {} does not fit into memory", shape);
+  return static_cast<size_t>(bytes);
+}
+
 }  // namespace
 
 Tensor Tensor::over(Storage storage, size_t offset, Shape shape, DType dtype) {
+  const size_t bytes = bytes_of(shape, dtype), room = storage ? storage.bytes() : 0;
+  check(storage && offset <= room && bytes <= room - offset,
+        "{} {} at byte {} does not fit into a storage of {} bytes", name_of(dtype), shape, offset, room);
   Tensor t;
   t.shape_ = shape;
   t.numel_ = shape.numel();
   t.dtype_ = dtype;
   t.storage_ = std::move(storage);
   t.offset_ = offset;
-  check(t.storage_ && offset + t.bytes() <= t.storage_.bytes(), "{} {} does not fit into its storage",
-        name_of(dtype), shape);
   return t;
 }
 
 Tensor Tensor::empty(Shape shape, DType dtype, Device device) {
-  int64_t bytes = 0;
-  check(!__builtin_mul_overflow(shape.numel(), static_cast<int64_t>(size_of(dtype)), &bytes),
-        "a tensor of shape {} does not fit into memory", shape);
-  return over(Storage(static_cast<size_t>(bytes), device), 0, shape, dtype);
+  return over(Storage(bytes_of(shape, dtype), device), 0, shape, dtype);
 }
 
 Tensor Tensor::zeros(Shape shape, DType dtype, Device device) {
@@ -84,7 +89,10 @@ Tensor Tensor::view(Shape shape) const {
       known *= shape[i];
     }
   }
-  if (open >= 0) shape[open] = known == 0 ? 0 : numel_ / known;
+  if (open >= 0) {
+    check(known == 0 ? numel_ == 0 : numel_ % known == 0, "view: {} does not divide into {}", shape_, shape);
+    shape[open] = known == 0 ? 0 : numel_ / known;
+  }
   check(shape.numel() == numel_, "view: {} has {} elements, {} has {}", shape_, numel_, shape, shape.numel());
   Tensor t = *this;
   t.shape_ = shape;
@@ -92,8 +100,8 @@ Tensor Tensor::view(Shape shape) const {
 }
 
 Tensor Tensor::slice(int64_t begin, int64_t end) const {
-  check(rank() >= 1 && 0 <= begin && begin <= end && end <= shape_[0], "slice [{}, {}) is outside of {}",
-        begin, end, shape_);
+  check(rank() >= 1 && 0 <= begin && begin <= end && end <= shape_[0],
+        "slice: [{}, {}) is outside of the first extent of {}", begin, end, shape_);
   const int64_t row = shape_[0] == 0 ? 0 : numel_ / shape_[0];
   Tensor t = *this;
   t.shape_[0] = end - begin;
@@ -103,7 +111,7 @@ Tensor Tensor::slice(int64_t begin, int64_t end) const {
 }
 
 Tensor Tensor::clone() const {
-  Tensor t = empty(shape_, dtype_, device());
+  Tensor t = empty_like(*this);
   t.copy_from(*this);
   return t;
 }
@@ -117,7 +125,7 @@ Tensor Tensor::to(Device device) const {
 
 Tensor Tensor::to(DType dtype) const {
   if (dtype_ == dtype) return *this;
-  check(device().is_host(), "to({}): conversion on {} goes through ops::cast", name_of(dtype),
+  check(device().is_host(), "to({}): the tensor is on {}; use ops::cast there", name_of(dtype),
         device().str());
   Tensor t = empty(shape_, dtype, device());
   visit_dtype(dtype_, [&]<class From>(From) {
@@ -132,7 +140,7 @@ Tensor Tensor::to(DType dtype) const {
 
 void Tensor::copy_from(const Tensor& from) {
   if (shape_ != from.shape_ || dtype_ != from.dtype_) {
-    fail(Exit::internal, "copy_from: {} into {}", describe(from), describe(*this));
+    fail(Exit::internal, "copy_from: {} cannot be copied into {}", describe(from), describe(*this));
   }
   copy_bytes(raw(), device(), from.raw(), from.device(), bytes());
 }
@@ -140,12 +148,12 @@ void Tensor::copy_from(const Tensor& from) {
 void Tensor::zero() { backend(device().kind).fill_zero(raw(), bytes(), device().index); }
 
 void Tensor::expect(DType dtype) const {
-  check(defined(), "data(): there is no tensor");
+  check(defined(), "data(): the tensor is undefined");
   check(dtype == dtype_, "data(): the tensor is {}, not {}", name_of(dtype_), name_of(dtype));
 }
 
 std::string describe(const Tensor& t) {
-  if (!t.defined()) return "no tensor";
+  if (!t.defined()) return "undefined";
   return fmt::format("{} {} on {}", name_of(t.dtype()), t.shape(), t.device().str());
 }
 

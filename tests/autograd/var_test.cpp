@@ -23,14 +23,14 @@ std::vector<float> list(const Tensor& t) {
 /// A scalar whose gradient with respect to x is x itself: mse against zero, times n / 2.
 Var half_square(const Var& x) { return autograd::mse(x, Tensor::zeros(x.shape(), DType::f32, ref)); }
 
-Tensor seed(double v) { return Tensor::full({}, v, DType::f32, ref); }
+Tensor scalar(double v) { return Tensor::full({}, v, DType::f32, ref); }
 
 }  // namespace
 
 TEST_CASE("a value that is used twice gets the sum of both gradients") {
   const Var x(values({1, -2, 3, 4}, {2, 2}), true);
   const Var y = autograd::add(x, autograd::relu(x));
-  half_square(y).backward(seed(2));  // d/dy = y: 2, -2, 6, 8; then through both branches
+  half_square(y).backward(scalar(2));  // d/dy = y: 2, -2, 6, 8; then through both branches
   CHECK(list(x.grad()) == std::vector<float>{4, -2, 12, 16});
 }
 
@@ -38,7 +38,7 @@ TEST_CASE("a tensor shared by two inputs is not overwritten when another gradien
   const Var a(values({1, 2}, {1, 2}), true), b(values({3, 4}, {1, 2}), true);
   const Var sum = autograd::add(a, b);     // hands the same dy to a and b
   const Var both = autograd::add(sum, a);  // a gets a second gradient
-  half_square(both).backward(seed(1));
+  half_square(both).backward(scalar(1));
   CHECK(list(a.grad()) == std::vector<float>{10, 16});
   CHECK(list(b.grad()) == std::vector<float>{5, 8});
 }
@@ -46,11 +46,11 @@ TEST_CASE("a tensor shared by two inputs is not overwritten when another gradien
 TEST_CASE("gradients accumulate over backward passes until zero_grad") {
   const Var w(values({2}, {1, 1}), true);
   const Var x(values({3}, {1, 1}));
-  for (int i = 0; i < 2; ++i) half_square(autograd::linear(x, w)).backward(seed(1));  // each adds 2 * 6 * 3
+  for (int i = 0; i < 2; ++i) half_square(autograd::linear(x, w)).backward(scalar(1));  // each adds 2 * 6 * 3
   CHECK(list(w.grad()) == std::vector<float>{72});
   w.zero_grad();
   CHECK_FALSE(w.grad().defined());
-  half_square(autograd::linear(x, w)).backward(seed(1));
+  half_square(autograd::linear(x, w)).backward(scalar(1));
   CHECK(list(w.grad()) == std::vector<float>{36});
 }
 
@@ -79,7 +79,7 @@ TEST_CASE("nothing is computed for inputs that need no gradient") {
 
 TEST_CASE("a bias is trained although its weight is frozen") {
   const Var x(values({1, 2}, {1, 2})), w(values({1, 1}, {1, 2})), b(values({0}, {1}), true);
-  half_square(autograd::linear(x, w, b)).backward(seed(1));
+  half_square(autograd::linear(x, w, b)).backward(scalar(1));
   CHECK(list(b.grad()) == std::vector<float>{6});
 }
 
@@ -96,19 +96,44 @@ TEST_CASE("NoGrad records nothing and nests") {
 TEST_CASE("misuse of backward is named") {
   const Var x(values({1, 2}, {2}), true);
   CHECK_THROWS_WITH(autograd::relu(x).backward(),
-                    ContainsSubstring("backward starts from a scalar, not from [2]"));
-  CHECK_THROWS_WITH(Var(values({1}, {})).backward(), ContainsSubstring("nothing here requires a gradient"));
+                    ContainsSubstring("backward starts from a value of one element, not from [2]"));
+  CHECK_THROWS_WITH(Var(values({1}, {})).backward(),
+                    ContainsSubstring("depends on no leaf that requires a gradient"));
   const Var loss = half_square(x);
   loss.backward();
-  CHECK_THROWS_WITH(loss.backward(), ContainsSubstring("walked already"));
+  CHECK_THROWS_WITH(loss.backward(), ContainsSubstring("backward was called on this graph before"));
   CHECK_THROWS_WITH(Var(Tensor::zeros({1}, DType::i64, ref), true),
-                    ContainsSubstring("i64 tensor has no gradient"));
+                    ContainsSubstring("requires_grad needs a floating dtype, not i64"));
 }
 
 TEST_CASE("an op that leaves a gradient unwritten is found") {
   const Var x(values({1}, {}), true);
   const Var y = record(x.value().clone(), {&x}, [](Grads&) {});
-  CHECK_THROWS_WITH(y.backward(), ContainsSubstring("left the gradient of its input 0 unwritten"));
+  CHECK_THROWS_WITH(y.backward(), ContainsSubstring("did not write the gradient of its input 0"));
+}
+
+TEST_CASE("a gradient of another shape or dtype than its input's is found") {
+  const Var x(values({1, 2}, {2}), true);
+  const Var sum = record(values({3}, {}), {&x}, [](Grads& g) { g.pass(0, values({1, 1, 1}, {3})); });
+  CHECK_THROWS_WITH(sum.backward(), ContainsSubstring("the gradient of a value f32 [2] is f32 [3] on ref"));
+}
+
+TEST_CASE("a listener hears of each tagged leaf once, when its gradient is complete") {
+  struct Listener final : GradientListener {
+    std::vector<std::pair<int64_t, std::vector<float>>> heard;
+    std::vector<Var> leaves;
+    void ready(int64_t tag) override {
+      heard.emplace_back(tag, list(leaves.at(static_cast<size_t>(tag)).grad()));
+    }
+  } listener;
+  Var a(values({1}, {1}), true), b(values({2}, {1}), true), untagged(values({3}, {1}), true);
+  a.rebase(a.value(), Tensor(), 0);
+  b.rebase(b.value(), Tensor(), 1);
+  listener.leaves = {a, b};
+  const Var twice = autograd::add(a, autograd::add(b, untagged));         // 6
+  half_square(autograd::add(twice, a)).backward(scalar(0.5), &listener);  // a + (a + b + c) = 7
+  CHECK(listener.heard == std::vector<std::pair<int64_t, std::vector<float>>>{{0, {14}}, {1, {7}}});
+  CHECK(list(untagged.grad()) == std::vector<float>{7});
 }
 
 TEST_CASE("a deep graph is walked and released without recursion") {
@@ -139,6 +164,6 @@ TEST_CASE("flatten puts channels first, as PyTorch flattens, and back") {
   const Var y = autograd::flatten(x);
   CHECK(y.shape() == Shape{1, 8});
   CHECK(list(y.value()) == std::vector<float>{0, 2, 4, 6, 1, 3, 5, 7});
-  half_square(y).backward(seed(4));
+  half_square(y).backward(scalar(4));
   CHECK(list(x.grad()) == list(x.value()));
 }

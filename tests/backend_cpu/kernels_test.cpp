@@ -68,7 +68,7 @@ Tensors segment_norms(const Tensor& x) {
 
 Tensors layer_norm(const Tensor& x) {
   const Tensor gamma = normal({x.size(1)}, 7), dy = normal(x.shape(), 8);
-  const ops::LayerNormed f = ops::layer_norm(x, dy, gamma, gamma);
+  const ops::LayerNormResult f = ops::layer_norm(x, dy, gamma, gamma);
   Tensor dx = Tensor::empty(x.shape()), dgamma = Tensor::empty(gamma.shape()),
          dbeta = Tensor::empty(gamma.shape());
   ops::layer_norm_backward(dy, f, gamma, {}, dx, dgamma, dbeta);
@@ -78,7 +78,7 @@ Tensors layer_norm(const Tensor& x) {
 /// 30 sequences of 11 tokens, with a bias whose gradient is a sum over all of them; and their embedding.
 Tensors attend() {
   const Tensor qkv = normal({30, 11, 3, 2, 24}, 9), bias = normal({2, 11, 11}, 10);
-  const ops::Attended f = ops::attention(qkv, bias);
+  const ops::AttentionResult f = ops::attention(qkv, bias);
   const Tensor dy = normal(f.y.shape(), 11);
   Tensor dqkv = Tensor::empty(qkv.shape()), dbias = Tensor::empty(bias.shape());
   ops::attention_backward(dy, qkv, bias, {}, {}, f, dqkv, dbias);

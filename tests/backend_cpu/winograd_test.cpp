@@ -49,8 +49,8 @@ Tensors inputs(const Problem& p) {
 
 /// y, dx, dw, dbias of x, w, bias, dy.
 Tensors compute(const Problem& p, const Tensors& in) {
-  const auto like = [](const Tensor& t) { return Tensor::empty(t.shape(), t.dtype(), t.device()); };
-  Tensor dx = like(in[0]), dw = like(in[1]), dbias = p.bias ? like(in[2]) : Tensor();
+  Tensor dx = Tensor::empty_like(in[0]), dw = Tensor::empty_like(in[1]),
+         dbias = p.bias ? Tensor::empty_like(in[2]) : Tensor();
   ops::conv2d_backward_data(in[3], in[1], p.args, dx);
   ops::conv2d_backward_weight(in[3], in[0], p.args, dw, dbias);
   return {ops::conv2d(in[0], in[1], in[2], p.args), dx, dw, dbias};

@@ -83,7 +83,7 @@ TEST_CASE("board: what processes write is read by others") {
   CHECK(entries[2].seconds < 60);
 }
 
-TEST_CASE("board: what is none, and slots that are not there") {
+TEST_CASE("board: a file that is not a board, and a slot that it does not have, are errors") {
   const TempFolder folder;
   const std::string path = folder / "board", text = folder / "text";
   CHECK(board::read(path).empty());

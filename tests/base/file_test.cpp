@@ -9,7 +9,7 @@
 #include <fstream>
 #include <optional>
 
-#include "tests/catch.h"
+#include "tests/error_of.h"
 #include "tests/temp_folder.h"
 
 using namespace trainer;
@@ -18,16 +18,6 @@ namespace {
 
 size_t entries_of(const fs::path& folder) {
   return static_cast<size_t>(std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
-}
-
-template <class F>
-Error error_of(F&& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e;
-  }
-  return {Exit::ok, "nothing was thrown"};
 }
 
 /// Writes of this process fail beyond so many bytes, as on a full disk.
@@ -64,19 +54,19 @@ TEST_CASE("read_file gives all bytes") {
 
 TEST_CASE("read_file names the path and the reason") {
   const TempFolder folder;
-  const Error missing = error_of([&] { read_file(folder / "missing", Exit::data); });
+  const Error missing = thrown_by([&] { read_file(folder / "missing", Exit::data); });
   CHECK(missing.code() == Exit::data);
   CHECK(missing.what() == (folder / "missing").string() + ": cannot open: No such file or directory");
-  CHECK_THAT(error_of([&] { read_file(folder.path(), Exit::usage); }).what(),
+  CHECK_THAT(thrown_by([&] { read_file(folder.path(), Exit::usage); }).what(),
              ContainsSubstring("Is a directory"));
 
   std::ofstream(folder / "long") << "12345";
   CHECK(read_file(folder / "long", Exit::data, 5) == "12345");
-  CHECK_THAT(error_of([&] { read_file(folder / "long", Exit::data, 4); }).what(),
+  CHECK_THAT(thrown_by([&] { read_file(folder / "long", Exit::data, 4); }).what(),
              ContainsSubstring("longer than the 4 bytes"));
 }
 
-TEST_CASE("portions are the file, front to back") {
+TEST_CASE("chunks are the file, front to back") {
   const TempFolder folder;
   std::string bytes(2'500'000, 0), read;
   for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(i * 31 >> 3);
@@ -84,13 +74,13 @@ TEST_CASE("portions are the file, front to back") {
     read.append(reinterpret_cast<const char*>(part.data()), part.size());
   };
   write_file_atomically(folder / "f", bytes, Exit::data);
-  read_portions(folder / "f", Exit::data, append);
+  read_chunks(folder / "f", Exit::data, append);
   CHECK((read == bytes));
   write_file_atomically(folder / "empty", "", Exit::data);
-  read_portions(folder / "empty", Exit::data, [](auto) { FAIL("there is nothing"); });
-  CHECK_THAT(error_of([&] { read_portions(folder / "no", Exit::data, append); }).what(),
+  read_chunks(folder / "empty", Exit::data, [](auto) { FAIL("there is nothing"); });
+  CHECK_THAT(thrown_by([&] { read_chunks(folder / "no", Exit::data, append); }).what(),
              ContainsSubstring("/no: cannot open: No such file or directory"));
-  CHECK_THAT(error_of([&] { read_portions(folder.path(), Exit::data, append); }).what(),
+  CHECK_THAT(thrown_by([&] { read_chunks(folder.path(), Exit::data, append); }).what(),
              ContainsSubstring("cannot read: Is a directory"));
 }
 
@@ -105,7 +95,7 @@ TEST_CASE("a new file is new, and complete when it is finished") {
   CHECK((read_file(folder / "f", Exit::data) == bytes));
   CHECK_THROWS_AS(file.write("more"), Error);
   CHECK_THROWS_AS(file.finish(), Error);
-  const Error e = error_of([&] { NewFile(folder / "f", Exit::weights); });
+  const Error e = thrown_by([&] { NewFile(folder / "f", Exit::weights); });
   CHECK(e.code() == Exit::weights);
   CHECK_THAT(e.what(), ContainsSubstring("/f: cannot write: File exists"));
 }
@@ -148,7 +138,7 @@ TEST_CASE("a failed write keeps the old file and leaves nothing behind") {
   write_file_atomically(path, "old", Exit::weights);
   {
     const FileSizeLimit limit(1000);
-    const Error e = error_of([&] { write_file_atomically(path, std::string(5000, 'x'), Exit::weights); });
+    const Error e = thrown_by([&] { write_file_atomically(path, std::string(5000, 'x'), Exit::weights); });
     CHECK(e.code() == Exit::weights);
     CHECK(e.what() == path.string() + ": cannot write: File too large");
   }
@@ -158,11 +148,11 @@ TEST_CASE("a failed write keeps the old file and leaves nothing behind") {
 
 TEST_CASE("an atomic file refuses what it must not replace") {
   const TempFolder folder;
-  CHECK_THAT(error_of([&] { AtomicFile(folder.path(), Exit::usage); }).what(),
+  CHECK_THAT(thrown_by([&] { AtomicFile(folder.path(), Exit::usage); }).what(),
              ContainsSubstring("not a regular file"));
-  CHECK_THAT(error_of([&] { AtomicFile("/dev/null", Exit::usage); }).what(),
+  CHECK_THAT(thrown_by([&] { AtomicFile("/dev/null", Exit::usage); }).what(),
              ContainsSubstring("not a regular file"));
-  CHECK_THAT(error_of([&] { AtomicFile(folder / "no/such/f", Exit::usage); }).what(),
+  CHECK_THAT(thrown_by([&] { AtomicFile(folder / "no/such/f", Exit::usage); }).what(),
              ContainsSubstring("/no/such/f: cannot write: No such file or directory"));
 }
 
@@ -194,8 +184,8 @@ TEST_CASE("mapping an empty, missing or special file") {
   const TempFolder folder;
   write_file_atomically(folder / "empty", "", Exit::data);
   CHECK(MappedFile(folder / "empty", Exit::data).bytes().empty());
-  CHECK(error_of([&] { MappedFile(folder / "missing", Exit::data); }).code() == Exit::data);
-  CHECK_THAT(error_of([&] { MappedFile(folder.path(), Exit::data); }).what(),
+  CHECK(thrown_by([&] { MappedFile(folder / "missing", Exit::data); }).code() == Exit::data);
+  CHECK_THAT(thrown_by([&] { MappedFile(folder.path(), Exit::data); }).what(),
              ContainsSubstring("not a regular file"));
   CHECK_THROWS_AS(MappedFile("/dev/zero", Exit::data), Error);
 }
@@ -216,7 +206,7 @@ TEST_CASE("a lock excludes others and names its holder") {
     ::_exit(0);  // not through the destructor: the kernel releases the lock of a dead process
   }
   REQUIRE(::read(ready[0], &byte, 1) == 1);
-  const Error e = error_of([&] { const FileLock lock(path); });
+  const Error e = thrown_by([&] { const FileLock lock(path); });
   CHECK(e.code() == Exit::usage);
   CHECK_THAT(e.what(),
              ContainsSubstring(path.string() + ": locked by process " + std::to_string(child) + " on "));
@@ -228,5 +218,5 @@ TEST_CASE("a lock excludes others and names its holder") {
   CHECK_THROWS_AS(FileLock(path), Error);
   lock.reset();
   CHECK_NOTHROW(FileLock(path));
-  CHECK_THAT(error_of([&] { FileLock(folder / "no/lock"); }).what(), ContainsSubstring("cannot lock"));
+  CHECK_THAT(thrown_by([&] { FileLock(folder / "no/lock"); }).what(), ContainsSubstring("cannot lock"));
 }

@@ -11,7 +11,7 @@
 
 #include "lib/base/file.h"
 #include "lib/base/text.h"
-#include "tests/catch.h"
+#include "tests/error_of.h"
 #include "tests/temp_folder.h"
 
 using namespace trainer;
@@ -94,13 +94,8 @@ TEST_CASE("files get every line with a time stamp, at once, and keep what they h
 }
 
 TEST_CASE("a log file that cannot be opened is an error of usage that names it") {
-  try {
-    log::add_file("/proc/no/log.txt");
-    FAIL("nothing was thrown");
-  } catch (const Error& e) {
-    CHECK(e.code() == Exit::usage);
-    CHECK_THAT(e.what(), ContainsSubstring("/proc/no/log.txt"));
-  }
+  CHECK_THAT(error_of([] { log::add_file("/proc/no/log.txt"); }, Exit::usage),
+             ContainsSubstring("/proc/no/log.txt"));
 }
 
 TEST_CASE("a log file on a full disk is reported once and stops nothing") {
@@ -115,7 +110,7 @@ TEST_CASE("a log file on a full disk is reported once and stops nothing") {
   if (first != text.npos) CHECK(text.find("incomplete", first + 30) == text.npos);
 }
 
-TEST_CASE("a closed stderr disturbs nothing") {
+TEST_CASE("a closed stderr does not stop logging") {
   const int saved = ::dup(STDERR_FILENO);
   ::close(STDERR_FILENO);
   log::info("nobody reads this");

@@ -12,7 +12,7 @@
 #include "lib/base/socket.h"
 #include "lib/base/store_protocol.h"
 #include "lib/base/system.h"
-#include "tests/catch.h"
+#include "tests/error_of.h"
 
 using namespace trainer;
 
@@ -24,14 +24,7 @@ std::string unique_unix_address() {
 }
 
 std::string message_of(const std::function<void()>& f, Exit code = Exit::distributed) {
-  try {
-    f();
-  } catch (const Error& e) {
-    CHECK(e.code() == code);
-    return e.what();
-  }
-  FAIL("no error");
-  return "";
+  return trainer::error_of(f, code);
 }
 
 Fd raw_connection(const std::string& address) {
@@ -161,7 +154,7 @@ TEST_CASE("store: values of megabytes arrive whole") {
   CHECK(Store(server.address(), 5).get("big", 5) == value);
 }
 
-TEST_CASE("store: garbage closes its own connection and disturbs nobody") {
+TEST_CASE("store: a malformed request closes its own connection only") {
   const StoreServer server("127.0.0.1:0");
   Store store(server.address(), 5);
   store.set("kept", "yes");
@@ -214,7 +207,7 @@ TEST_CASE("store: a client that leaves while it waits is forgotten; one that nev
   CHECK(store.get("not", 0) == "now it is");
 }
 
-TEST_CASE("store: what listens and is no store") {
+TEST_CASE("store: connecting to another kind of server is an error") {
   const Listener listener = listen_at("127.0.0.1:0");
   std::thread http([&] {
     wait_for(listener.fd.get(), POLLIN, now() + 10);
@@ -223,13 +216,13 @@ TEST_CASE("store: what listens and is no store") {
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
   });
   CHECK_THAT(message_of([&] { const Store store(listener.address, 5); }),
-             ContainsSubstring("no store of ours"));
+             ContainsSubstring("another program, not a store"));
   http.join();
   CHECK_THAT(message_of([&] { const Store store(listener.address, 0.1); }),
              ContainsSubstring("does not answer"));
 }
 
-TEST_CASE("store: no descriptors left, and then some again") {
+TEST_CASE("store: the server recovers from running out of descriptors") {
   const StoreServer server(unique_unix_address());
   Store store(server.address(), 5);
   rlimit before{};
@@ -248,7 +241,7 @@ TEST_CASE("store: no descriptors left, and then some again") {
   CHECK(Store(server.address(), 5).get("still", 0) == "here");
 }
 
-TEST_CASE("store: signals go to other threads") {
+TEST_CASE("store: the server's thread takes no signals") {
   const StoreServer server("127.0.0.1:0");
   static std::atomic<pthread_t> handled{};
   struct sigaction action {
@@ -261,7 +254,7 @@ TEST_CASE("store: signals go to other threads") {
   ::sigaction(SIGUSR2, &before, nullptr);
 }
 
-TEST_CASE("addresses") {
+TEST_CASE("host:port is parsed and joined, with brackets around IPv6") {
   CHECK(parse_host_port("a.b:29500").host == "a.b");
   CHECK(parse_host_port("a.b:29500").port == 29500);
   CHECK(parse_host_port("[::1]:5").host == "::1");

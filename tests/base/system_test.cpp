@@ -65,12 +65,12 @@ TEST_CASE("memory is known and its peak grows with use") {
   CHECK(peak_memory_bytes() >= before + (32 << 20));
 }
 
-TEST_CASE("names are not empty") {
+TEST_CASE("cpu_name and host_name are not empty") {
   CHECK(!cpu_name().empty());
   CHECK(!host_name().empty());
 }
 
-TEST_CASE("a pipe is no terminal") {
+TEST_CASE("a pipe is not a terminal") {
   int ends[2];
   REQUIRE(::pipe(ends) == 0);
   CHECK_FALSE(is_terminal(ends[1]));

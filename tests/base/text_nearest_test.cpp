@@ -4,7 +4,7 @@
 using namespace trainer;
 using Names = std::vector<std::string>;
 
-TEST_CASE("near names") {
+TEST_CASE("nearest: by edit distance, best first, ignoring case and separators") {
   const Names keys = {"DATA.BATCH_SIZE", "DATA.IMG_SIZE",           "MODEL.NAME",   "TRAIN.BASE_LR",
                       "TRAIN.EPOCHS",    "TRAIN.LR_SCHEDULER.NAME", "TRAIN.MIN_LR", "TRAIN.OPTIMIZER.NAME"};
   CHECK(nearest("TRAIN.BASELR", keys) == Names{"TRAIN.BASE_LR"});
@@ -21,7 +21,7 @@ TEST_CASE("near names") {
   CHECK(nearest("adamw", Names{"sgd", "adam", "lamb", "adan"}).front() == "adam");
 }
 
-TEST_CASE("did you mean") {
+TEST_CASE("did_you_mean: one name, several, or nothing") {
   CHECK(did_you_mean("sdg", Names{"sgd", "adamw"}) == " (did you mean sgd?)");
   CHECK(did_you_mean("resnet19", Names{"resnet18", "resnet10t", "vit"}) ==
         " (did you mean resnet18 or resnet10t?)");

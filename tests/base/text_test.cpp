@@ -7,7 +7,7 @@
 
 using namespace trainer;
 
-TEST_CASE("glob_match") {
+TEST_CASE("glob_match: *, ? and brackets over the whole text") {
   CHECK(glob_match("", ""));
   CHECK_FALSE(glob_match("", "a"));
   CHECK(glob_match("*", ""));
@@ -32,7 +32,7 @@ TEST_CASE("glob_match") {
   CHECK_FALSE(glob_match("*a*a*a*a*a*a*a*a*a*b", text));  // in quadratic time at most
 }
 
-TEST_CASE("printable") {
+TEST_CASE("printable replaces control characters and cuts long text between characters") {
   CHECK(printable("layer.0.weight") == "layer.0.weight");
   CHECK(printable("a\x1b[31m\n\x7f") == "a?[31m??");
   CHECK(printable("abcdef", 3) == "abc...");
@@ -40,7 +40,7 @@ TEST_CASE("printable") {
   CHECK(printable("\xc3\xa9") == "\xc3\xa9");
 }
 
-TEST_CASE("with_commas") {
+TEST_CASE("with_commas groups digits by three") {
   CHECK(with_commas(0) == "0");
   CHECK(with_commas(999) == "999");
   CHECK(with_commas(1000) == "1,000");
@@ -50,7 +50,7 @@ TEST_CASE("with_commas") {
   CHECK(with_commas(std::numeric_limits<int64_t>::min()) == "-9,223,372,036,854,775,808");
 }
 
-TEST_CASE("human_count and human_bytes") {
+TEST_CASE("human_count and human_bytes scale by powers of 1000 and 1024") {
   CHECK(human_count(0) == "0");
   CHECK(human_count(999) == "999");
   CHECK(human_count(1000) == "1.0 k");
@@ -67,7 +67,7 @@ TEST_CASE("human_count and human_bytes") {
   CHECK(human_bytes(std::nan("")) == "?");
 }
 
-TEST_CASE("human_time") {
+TEST_CASE("human_time shows hours only if there are any") {
   CHECK(human_time(0) == "0:00");
   CHECK(human_time(42.9) == "0:42");
   CHECK(human_time(723) == "12:03");

@@ -4,7 +4,7 @@
 
 #include <map>
 
-#include "tests/catch.h"
+#include "tests/error_of.h"
 
 using namespace trainer;
 
@@ -20,14 +20,7 @@ World world_of(const Environment& e, std::optional<int> local_rank = {}) {
 }
 
 std::string message_of(const Environment& e, std::optional<int> local_rank = {}) {
-  try {
-    world_of(e, local_rank);
-  } catch (const Error& error) {
-    CHECK(error.code() == Exit::usage);
-    return error.what();
-  }
-  FAIL("no error");
-  return "";
+  return trainer::error_of([&] { world_of(e, local_rank); }, Exit::usage);
 }
 
 Environment with(Environment e, const Environment& more) {

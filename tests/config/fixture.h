@@ -1,7 +1,5 @@
-// A tree of test keys below T, and files in a folder of their own.
+// A tree of test keys below T, files in a folder of their own, and the problems that a merge or bind reports.
 #pragma once
-
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -9,8 +7,8 @@
 #include <vector>
 
 #include "lib/config/config.h"
-#include "tests/catch.h"
 #include "tests/error_of.h"
+#include "tests/temp_folder.h"
 
 namespace trainer::config {
 
@@ -58,25 +56,21 @@ inline Config test_config() {
   return Config::defaults();
 }
 
-class Folder {
+class Folder : public TempFolder {
  public:
-  Folder() : path_(std::filesystem::temp_directory_path() / ("config_test_" + std::to_string(getpid()))) {
-    std::filesystem::remove_all(path_);
-    std::filesystem::create_directories(path_);
-  }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-
   std::filesystem::path write(const std::string& name, const std::string& text) const {
-    const auto file = path_ / name;
+    const auto file = *this / name;
     std::filesystem::create_directories(file.parent_path());
     std::ofstream(file, std::ios::binary) << text;
     return file;
   }
-
- private:
-  std::filesystem::path path_;
 };
+
+/// The message of the Error that `action` throws; the test fails if it has another exit code.
+template <class Action>
+std::string problems_of(Action&& action, Exit code = Exit::usage) {
+  return error_of(action, code);
+}
 
 inline void merge_words(Config& config, std::vector<std::string> words) { config.merge_opts(words); }
 
@@ -93,10 +87,10 @@ inline Value from_opts(const std::string& key, const std::string& text) {
   return config.group("T").at(key).value();
 }
 inline std::string yaml_error(const std::string& key, const std::string& text) {
-  return error_of([&] { from_yaml(key, text); });
+  return problems_of([&] { from_yaml(key, text); });
 }
 inline std::string opts_error(const std::string& key, const std::string& text) {
-  return error_of([&] { from_opts(key, text); });
+  return problems_of([&] { from_opts(key, text); });
 }
 
 }  // namespace trainer::config

@@ -70,7 +70,7 @@ TEST_CASE("None replaces any leaf and any leaf replaces None") {
   Config config = test_config();
   merge_words(config, {"T.EPOCHS", "None", "T.EPOCHS", "later"});
   CHECK(config.group("T.EPOCHS").value() == Value("later"));
-  CHECK_THAT(error_of([&] { bind<TestKeys>(config.group("T")); }),
+  CHECK_THAT(problems_of([&] { bind<TestKeys>(config.group("T")); }),
              ContainsSubstring("--opts: T.EPOCHS: expected int >= 1"));
 }
 
@@ -99,7 +99,7 @@ TEST_CASE("nan and inf only where the key says so") {
   CHECK_THAT(opts_error("BASE_LR", "nan"), ContainsSubstring("expected float"));
   Config config = test_config();
   config.set("T.BASE_LR", HUGE_VAL);
-  CHECK_THAT(error_of([&] { bind<TestKeys>(config.group("T")); }),
+  CHECK_THAT(problems_of([&] { bind<TestKeys>(config.group("T")); }),
              ContainsSubstring("expected a finite float"));
 }
 

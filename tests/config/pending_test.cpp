@@ -45,7 +45,7 @@ TEST_CASE("a value that would silently do nothing is refused") {
   check_pending(config);
   if (!is_pending(config, "MODEL.SWIN_MOE.TOP_VALUE") || !is_pending(config, "DATA.ZIP_MODE")) return;
   merge_words(config, {"DATA.ZIP_MODE", "True", "MODEL.SWIN_MOE.TOP_VALUE", "2", "MODEL.TYPE", "swin_moe"});
-  CHECK(error_of([&] { check_pending(config); }) ==
+  CHECK(problems_of([&] { check_pending(config); }) ==
         "--opts: MODEL.SWIN_MOE.TOP_VALUE: known but not implemented yet, given 2 (int)\n"
         "--opts: DATA.ZIP_MODE: known but not implemented yet, given True (bool)");
 }
@@ -54,7 +54,7 @@ TEST_CASE("augmentation keys do not matter while augmentation is off") {
   Config config = config_with_switches();
   if (!is_pending(config, "AUG.MIXUP")) return;
   merge_words(config, {"AUG.MIXUP", "0.0"});
-  CHECK_THAT(error_of([&] { check_pending(config); }),
+  CHECK_THAT(problems_of([&] { check_pending(config); }),
              ContainsSubstring("--opts: AUG.MIXUP: known but not implemented yet"));
   merge_words(config, {"AUG.ENABLE", "no"});
   check_pending(config);

@@ -9,7 +9,7 @@ using namespace std::string_literals;
 
 namespace {
 
-std::shared_ptr<const Source> read(const std::string& text) {
+std::shared_ptr<const RawValue> read(const std::string& text) {
   Budget budget;
   Problems problems;
   auto root = read_yaml(text, "a.yaml", budget, problems);
@@ -17,7 +17,7 @@ std::shared_ptr<const Source> read(const std::string& text) {
   return root;
 }
 std::string refusal(const std::string& text) {
-  return error_of([&] { read(text); });
+  return problems_of([&] { read(text); });
 }
 std::string repeated(const std::string& text, int times) {
   std::string out;
@@ -30,11 +30,11 @@ std::string repeated(const std::string& text, int times) {
 TEST_CASE("a map with positions") {
   const auto root = read("A:\n  B: 1\n  C: [x, 'y']\n");
   REQUIRE(root->entries.size() == 1);
-  const Source& group = *root->entries[0].value;
+  const RawValue& group = *root->entries[0].value;
   CHECK(group.entries[1].key == "C");
   CHECK(group.entries[1].mark.line == 3);
   CHECK(group.entries[1].mark.column == 3);
-  CHECK(group.entries[1].value->items[1]->form == Source::Form::quoted);
+  CHECK(group.entries[1].value->items[1]->form == RawValue::Form::quoted);
   CHECK(read("\xEF\xBB\xBFX: 1\r\nY: \xC3\xA9\r\n...\n")->entries.size() == 2);
 }
 
@@ -57,7 +57,7 @@ TEST_CASE("duplicate keys are refused, all of them, with their lines") {
         "a.yaml:4:3: A.B: duplicate key, first in line 2\na.yaml:5:1: A: duplicate key, first in line 1");
 }
 
-TEST_CASE("merge keys, foreign tags and keys that are no words") {
+TEST_CASE("merge keys, foreign tags and keys that are not words are refused") {
   CHECK_THAT(refusal("A: &a {X: 1}\nB:\n  <<: *a\n"),
              ContainsSubstring("a.yaml:3:3: merge keys (<<) are not supported"));
   CHECK_THAT(refusal("A: !!python/object:os.system 1\n"),
@@ -70,7 +70,7 @@ TEST_CASE("merge keys, foreign tags and keys that are no words") {
         Value(10));  // as yacs, which decodes every string
 }
 
-TEST_CASE("what is cut off is refused") {
+TEST_CASE("truncated documents are refused") {
   for (const char* text :
        {"A: \"abc", "A: \"abc\n", "A: 'abc", "A: 'it''", "A: [\"x\n", "A: 1\n\"B", "A: \"x\\"}) {
     INFO(text);
@@ -115,7 +115,7 @@ TEST_CASE("aliases cost what they expand to") {
   CHECK_THAT(refusal("A: [" + repeated("1,", 100'001) + "]\n"), ContainsSubstring("too many values"));
 }
 
-TEST_CASE("only UTF-8 text without control characters") {
+TEST_CASE("text that is not UTF-8 or has control characters is refused") {
   CHECK_THAT(refusal("\xFF\xFE"
                      "A\0:\0 \0001\0"s),
              ContainsSubstring("UTF-16"));
@@ -137,7 +137,7 @@ TEST_CASE("files that cannot be configurations") {
   const Folder folder;
   Config config = test_config();
   const auto error = [&](const std::filesystem::path& path) {
-    return error_of([&] { config.merge_file(path); });
+    return problems_of([&] { config.merge_file(path); });
   };
   CHECK_THAT(error(folder / "missing.yaml"),
              ContainsSubstring("missing.yaml: cannot be read: No such file or directory"));

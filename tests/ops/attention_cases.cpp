@@ -25,12 +25,12 @@ Case make(int64_t n, int64_t l, int64_t h, int64_t d, const Options& o = {}) {
           },
       .forward =
           [=](const Tensors& in) {
-            const ops::Attended f = ops::attention(in[0], in[1], in[2], args);
+            const ops::AttentionResult f = ops::attention(in[0], in[1], in[2], args);
             return Tensors{f.y, f.lse};
           },
       .backward =
           [=](const Tensors& in, const Tensors& out, const Tensor& dy) {
-            Tensor dqkv = like(in[0]), dbias = o.bias ? like(in[1]) : Tensor();
+            Tensor dqkv = Tensor::empty_like(in[0]), dbias = o.bias ? Tensor::empty_like(in[1]) : Tensor();
             ops::attention_backward(dy, in[0], in[1], in[2], args, {out[0], out[1]}, dqkv, dbias);
             return Tensors{dqkv, dbias, {}};
           },

@@ -60,9 +60,6 @@ struct Case {
   bool exact = false;
 };
 
-/// An uninitialised tensor like t: where a gradient goes.
-inline Tensor like(const Tensor& t) { return Tensor::empty(t.shape(), t.dtype(), t.device()); }
-
 using HasKernels = bool(Device::Kind);
 template <class... Ops>
 bool has_kernels(Device::Kind kind) {

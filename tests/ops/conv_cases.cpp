@@ -84,7 +84,8 @@ Case make(const Conv& v) {
       .forward = [=](const Tensors& in) { return Tensors{ops::conv2d(in[0], in[1], in[2], v.args)}; },
       .backward =
           [=](const Tensors& in, const Tensors&, const Tensor& dy) {
-            Tensor dx = like(in[0]), dw = like(in[1]), dbias = v.bias ? like(in[2]) : Tensor();
+            Tensor dx = Tensor::empty_like(in[0]), dw = Tensor::empty_like(in[1]),
+                   dbias = v.bias ? Tensor::empty_like(in[2]) : Tensor();
             ops::conv2d_backward_data(dy, in[1], v.args, dx);
             ops::conv2d_backward_weight(dy, in[0], v.args, dw, dbias);
             return Tensors{dx, dw, dbias};

@@ -28,7 +28,7 @@ std::vector<Case> activation_cases() {
           .forward = forward,
           .backward =
               [=](const Tensors& in, const Tensors& out, const Tensor& dy) {
-                Tensor dx = like(in[0]);
+                Tensor dx = Tensor::empty_like(in[0]);
                 ops::activate_backward(dy, out[0], activation, dx);
                 return Tensors{dx};
               },

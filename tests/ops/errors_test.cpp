@@ -33,7 +33,7 @@ TEST_CASE("conv2d says what does not fit", "[errors][conv2d]") {
               "conv2d: weight is f64 [8, 3, 3, 3] on ref, expected f32 on ref");
   CHECK_FAILS(ops::conv2d(x, zeros({8, 3, 3, 3}).to(Device{})),
               "weight is f32 [8, 3, 3, 3] on cpu, expected f32 on ref");
-  CHECK_FAILS(ops::conv2d(x, {}), "conv2d: weight is no tensor");
+  CHECK_FAILS(ops::conv2d(x, {}), "conv2d: weight is undefined");
   CHECK_FAILS(ops::conv2d(x, zeros({8, 3, 3, 3}), zeros({3})),
               "conv2d: bias is f32 [3] on ref, expected f32 [8] on ref");
   CHECK_FAILS(ops::conv2d(x, zeros({8, 7, 7, 3})),
@@ -63,6 +63,7 @@ TEST_CASE("elementwise ops want equal shapes", "[errors][add][dropout][cast]") {
               "add: the second operand is f32 [6] on ref, expected f32 [4, 6] on ref");
   CHECK_FAILS(ops::dropout(zeros({4}), {.p = 1.5}), "dropout: probability 1.5 is outside [0, 1]");
   CHECK_FAILS(ops::cast(zeros({4}), DType::i64), "cast: i64 is not a floating type");
+  CHECK_FAILS(ops::cast(Tensor(), DType::f16), "cast: input is undefined, expected a floating type");
   CHECK_FAILS(ops::activate(zeros({4}, DType::f16), ops::Activation::relu), "activate: no f16 kernel on ref");
 }
 
@@ -76,7 +77,7 @@ TEST_CASE("batch_norm says what does not fit", "[errors][batch_norm]") {
   Tensor dgamma = zeros({6}), dbeta = zeros({6});
   CHECK_FAILS(
       ops::batch_norm_backward_reduce(x, x, {}, m, {.activation = ops::Activation::relu}, dgamma, dbeta),
-      "y is no tensor");
+      "y is undefined");
   CHECK_FAILS(ops::batch_norm_update(m, 1, 0.1, dgamma, dbeta),
               "batch_norm_update: 1 values per channel have no unbiased variance");
 }
@@ -86,9 +87,12 @@ TEST_CASE("layer_norm says what does not fit", "[errors][layer_norm]") {
   CHECK_FAILS(ops::layer_norm(x, {}, zeros({4}), c), "layer_norm: gamma is f32 [4] on ref, expected f32 [3]");
   CHECK_FAILS(ops::layer_norm(x, zeros({2, 3}), c, c), "layer_norm: residual is f32 [2, 3] on ref");
   CHECK_FAILS(ops::layer_norm(zeros({}), {}, c, c), "layer_norm: input is [], expected [..., C]");
-  const ops::LayerNormed f = ops::layer_norm(x, {}, c, c);
+  const ops::LayerNormResult f = ops::layer_norm(x, {}, c, c);
   Tensor dx = zeros(x.shape()), dgamma = zeros({3}), none;
   CHECK_FAILS(ops::layer_norm_backward(x, f, c, {}, dx, dgamma, none), "one of dgamma and dbeta is missing");
+  CHECK_FAILS(
+      ops::layer_norm_backward(x, {.sum = x, .y = x, .mean = {}, .rstd = f.rstd}, c, {}, dx, none, none),
+      "layer_norm_backward: mean is undefined, expected f32 [2, 5] on ref");
 }
 
 TEST_CASE("attention and tokens say what does not fit", "[errors][attention][embed_tokens]") {
@@ -96,11 +100,17 @@ TEST_CASE("attention and tokens say what does not fit", "[errors][attention][emb
   CHECK_FAILS(ops::attention(zeros({4, 5, 48})), "attention: qkv is [4, 5, 48], expected [N, L, 3, H, D]");
   CHECK_FAILS(ops::attention(qkv, zeros({2, 5, 4})),
               "bias is f32 [2, 5, 4] on ref, expected f32 [2, 5, 5] on ref");
-  CHECK_FAILS(ops::attention(qkv, {}, zeros({3, 5, 5})), "attention: 3 masks for 4 samples");
-  CHECK_FAILS(ops::attention(qkv, {}, {}, {.scale = -1}), "attention: scale -1 must be positive");
+  CHECK_FAILS(ops::attention(qkv, {}, zeros({3, 5, 5})),
+              "attention: 4 samples are not a multiple of the 3 masks");
+  Tensor dqkv = zeros(qkv.shape()), none;
+  const Tensor y = zeros({4, 5, 2, 8});
+  CHECK_FAILS(ops::attention_backward(y, qkv, {}, {}, {}, {.y = y, .lse = {}}, dqkv, none),
+              "attention_backward: lse is undefined, expected f32 [4, 2, 5] on ref");
+  CHECK_FAILS(ops::attention(qkv, {}, {}, {.scale = -1}), "attention: scale -1 is negative");
   CHECK_FAILS(ops::embed_tokens(zeros({2, 4, 3}), zeros({1, 1, 3}), zeros({1, 4, 3})),
               "position is f32 [1, 4, 3] on ref, expected f32 [1, 5, 3] on ref");
-  CHECK_FAILS(ops::slice_tokens(zeros({2, 4, 3}), 1, 5), "slice_tokens: tokens [1, 5) of 4");
+  CHECK_FAILS(ops::slice_tokens(zeros({2, 4, 3}), 1, 5),
+              "slice_tokens: tokens [1, 5) are outside of a sequence of 4");
 }
 
 TEST_CASE("pooling says what does not fit", "[errors][max_pool2d][avg_pool2d]") {
@@ -143,9 +153,9 @@ TEST_CASE("arena ops refuse segments that leave the arena", "[errors][sgd_step][
     ops::sgd_step(control, segments, {}, gradient, parameter, m);
   };
   CHECK_FAILS(step({{.begin = 0, .end = 11}}, momentum),
-              "sgd_step: segment [0, 11) overlaps its predecessor or leaves the arena of 10");
+              "sgd_step: segment [0, 11) overlaps the one before it or leaves the arena of 10");
   CHECK_FAILS(step({{.begin = 0, .end = 6}, {.begin = 5, .end = 10}}, momentum), "segment [5, 10) overlaps");
-  CHECK_FAILS(step({}, none), "sgd_step: momentum is no tensor");
+  CHECK_FAILS(step({}, none), "sgd_step: momentum is undefined");
   Tensor short_control = zeros({2}, DType::f64);
   CHECK_FAILS(ops::clip_multiplier(zeros({1}, DType::f64), 1, short_control),
               "control is f64 [2] on ref, expected f64 [3] on ref");

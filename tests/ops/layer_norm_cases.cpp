@@ -27,13 +27,14 @@ Case make(const Shape& x, const Options& o) {
           },
       .forward =
           [=](const Tensors& in) {
-            const ops::LayerNormed f = ops::layer_norm(in[0], in[3], in[1], in[2], {.eps = o.eps});
+            const ops::LayerNormResult f = ops::layer_norm(in[0], in[3], in[1], in[2], {.eps = o.eps});
             return Tensors{f.y, f.sum, f.mean, f.rstd};
           },
       .backward =
           [=](const Tensors& in, const Tensors& out, const Tensor& dy) {
-            const ops::LayerNormed f{.sum = out[1], .y = out[0], .mean = out[2], .rstd = out[3]};
-            Tensor dx = o.dsum ? in[4].clone() : like(out[1]), dgamma = like(in[1]), dbeta = like(in[2]);
+            const ops::LayerNormResult f{.sum = out[1], .y = out[0], .mean = out[2], .rstd = out[3]};
+            Tensor dx = o.dsum ? in[4].clone() : Tensor::empty_like(out[1]),
+                   dgamma = Tensor::empty_like(in[1]), dbeta = Tensor::empty_like(in[2]);
             ops::layer_norm_backward(dy, f, in[1], o.dsum ? dx : Tensor(), dx, dgamma, dbeta);
             // With dsum it is no longer the gradient of y alone.
             if (o.dsum) dx = ops::add(dx, ops::scale(in[4], -1));
@@ -71,7 +72,7 @@ std::vector<Case> offset_cases() {
           },
       .forward =
           [](const Tensors& in) {
-            const ops::LayerNormed f = ops::layer_norm(in[0], {}, in[1], in[2]);
+            const ops::LayerNormResult f = ops::layer_norm(in[0], {}, in[1], in[2]);
             return Tensors{f.mean, f.rstd};
           },
   }};
@@ -90,16 +91,17 @@ std::vector<Case> mixed_cases() {
           },
       .forward =
           [=](const Tensors& in) {
-            const ops::LayerNormed f = ops::layer_norm(in[0], {}, in[1], in[2], {.dtype = narrow(in[0])});
+            const ops::LayerNormResult f = ops::layer_norm(in[0], {}, in[1], in[2], {.dtype = narrow(in[0])});
             CHECK(f.y.dtype() == narrow(in[0]));
-            const ops::LayerNormed whole = ops::layer_norm(in[0], {}, in[1], in[2]);
+            const ops::LayerNormResult whole = ops::layer_norm(in[0], {}, in[1], in[2]);
             CHECK(difference(f.y, whole.y, 0x1p-8) == "");
             return Tensors{whole.y};
           },
       .backward =
           [=](const Tensors& in, const Tensors&, const Tensor& dy) {
-            const ops::LayerNormed f = ops::layer_norm(in[0], {}, in[1], in[2]);
-            Tensor dx = like(in[0]), dgamma = like(in[1]), dbeta = like(in[2]);
+            const ops::LayerNormResult f = ops::layer_norm(in[0], {}, in[1], in[2]);
+            Tensor dx = Tensor::empty_like(in[0]), dgamma = Tensor::empty_like(in[1]),
+                   dbeta = Tensor::empty_like(in[2]);
             ops::layer_norm_backward(dy, f, in[1], {}, dx, dgamma, dbeta);
             return Tensors{dx, dgamma, dbeta};
           },

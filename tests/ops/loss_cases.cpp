@@ -23,7 +23,7 @@ Case cross_entropy(int64_t rows, int64_t classes, bool hard, double smoothing, b
           },
       .backward =
           [=](const Tensors& in, const Tensors& out, const Tensor& seed) {
-            Tensor dlogits = like(in[0]);
+            Tensor dlogits = Tensor::empty_like(in[0]);
             ops::softmax_cross_entropy_backward(seed, in[0], in[1], out[1], args, dlogits);
             return Tensors{dlogits, {}};
           },
@@ -71,7 +71,7 @@ std::vector<Case> mse_cases() {
         .forward = [](const Tensors& in) { return Tensors{ops::mse(in[0], in[1])}; },
         .backward =
             [](const Tensors& in, const Tensors&, const Tensor& seed) {
-              Tensor dprediction = like(in[0]);
+              Tensor dprediction = Tensor::empty_like(in[0]);
               ops::mse_backward(seed, in[0], in[1], dprediction);
               return Tensors{dprediction, {}};
             },

@@ -17,7 +17,8 @@ Case make(const Shape& x, int64_t out, bool bias) {
       .forward = [](const Tensors& in) { return Tensors{ops::linear(in[0], in[1], in[2])}; },
       .backward =
           [=](const Tensors& in, const Tensors&, const Tensor& dy) {
-            Tensor dx = like(in[0]), dw = like(in[1]), dbias = bias ? like(in[2]) : Tensor();
+            Tensor dx = Tensor::empty_like(in[0]), dw = Tensor::empty_like(in[1]),
+                   dbias = bias ? Tensor::empty_like(in[2]) : Tensor();
             ops::linear_backward_data(dy, in[1], dx);
             ops::linear_backward_weight(dy, in[0], dw, dbias);
             return Tensors{dx, dw, dbias};

@@ -46,8 +46,9 @@ Case training(const Shape& x, Activation activation, bool residual, double eps =
       .backward =
           [=](const Tensors& in, const Tensors& out, const Tensor& dy) {
             const Moments m{out[1], out[2]};
-            Tensor dx = like(in[0]), dgamma = like(in[1]), dbeta = like(in[2]),
-                   dresidual = residual ? like(in[3]) : Tensor();
+            Tensor dx = Tensor::empty_like(in[0]), dgamma = Tensor::empty_like(in[1]),
+                   dbeta = Tensor::empty_like(in[2]),
+                   dresidual = residual ? Tensor::empty_like(in[3]) : Tensor();
             ops::batch_norm_backward_reduce(dy, in[0], out[0], m, args, dgamma, dbeta);
             ops::batch_norm_backward_apply(dy, in[0], out[0], m, in[1], dgamma, dbeta,
                                            static_cast<double>(x.rows()), args, dx, dresidual);
@@ -76,8 +77,9 @@ Case evaluation(const Shape& x, Activation activation, bool residual) {
       .backward =
           [=](const Tensors& in, const Tensors& out, const Tensor& dy) {
             const Moments m{in[4], in[5]};
-            Tensor dx = like(in[0]), dgamma = like(in[1]), dbeta = like(in[2]),
-                   dresidual = residual ? like(in[3]) : Tensor();
+            Tensor dx = Tensor::empty_like(in[0]), dgamma = Tensor::empty_like(in[1]),
+                   dbeta = Tensor::empty_like(in[2]),
+                   dresidual = residual ? Tensor::empty_like(in[3]) : Tensor();
             ops::batch_norm_backward_reduce(dy, in[0], out[0], m, args, dgamma, dbeta);
             ops::batch_norm_backward_apply(dy, in[0], out[0], m, in[1], {}, {}, 0, args, dx, dresidual);
             return Tensors{dx, dgamma, dbeta, dresidual, {}, {}};

@@ -56,7 +56,7 @@ Case max_pool(const std::string& name, const Shape& x, const Pool2dArgs& args,
           },
       .backward =
           [=](const Tensors& in, const Tensors& out, const Tensor& dy) {
-            Tensor dx = like(in[0]);
+            Tensor dx = Tensor::empty_like(in[0]);
             ops::max_pool2d_backward(dy, out[1], args, dx);
             return Tensors{dx};
           },
@@ -91,7 +91,7 @@ Case avg_pool(const std::string& name, const Shape& x, const Pool2dArgs& args) {
       .forward = [=](const Tensors& in) { return Tensors{ops::avg_pool2d(in[0], args)}; },
       .backward =
           [=](const Tensors& in, const Tensors&, const Tensor& dy) {
-            Tensor dx = like(in[0]);
+            Tensor dx = Tensor::empty_like(in[0]);
             ops::avg_pool2d_backward(dy, args, dx);
             return Tensors{dx};
           },
@@ -120,7 +120,7 @@ std::vector<Case> global_avg_pool_cases() {
         .forward = [](const Tensors& in) { return Tensors{ops::global_avg_pool(in[0])}; },
         .backward =
             [](const Tensors& in, const Tensors&, const Tensor& dy) {
-              Tensor dx = like(in[0]);
+              Tensor dx = Tensor::empty_like(in[0]);
               ops::global_avg_pool_backward(dy, dx);
               return Tensors{dx};
             },

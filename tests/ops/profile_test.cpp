@@ -48,7 +48,7 @@ TEST_CASE("a profile counts calls, arithmetic and bytes by op and shapes", "[pro
 TEST_CASE("a profile counts the products of attention", "[profile]") {
   const Tensor qkv = Tensor::zeros({2, 5, 3, 4, 8});
   const auto entries = profiled([&] {
-    const ops::Attended out = ops::attention(qkv);
+    const ops::AttentionResult out = ops::attention(qkv);
     Tensor dqkv = Tensor::empty(qkv.shape()), none;
     ops::attention_backward(out.y, qkv, {}, {}, {}, out, dqkv, none);
   });

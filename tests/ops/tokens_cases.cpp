@@ -20,10 +20,10 @@ Case embed(int64_t n, int64_t p, int64_t d, int64_t first, bool wide) {
           [](const Tensors& in) { return Tensors{ops::embed_tokens(in[0], in[1], in[2], in[2].dtype())}; },
       .backward =
           [=](const Tensors& in, const Tensors&, const Tensor& dy) {
-            Tensor dx = like(in[0]), dfirst = first > 0 ? like(in[1]) : Tensor(), dposition = like(in[2]),
-                   none;
+            Tensor dx = Tensor::empty_like(in[0]), dfirst = first > 0 ? Tensor::empty_like(in[1]) : Tensor(),
+                   dposition = Tensor::empty_like(in[2]), none;
             ops::embed_tokens_backward(dy, first, dx, dfirst, dposition);
-            Tensor again = first > 0 ? like(in[1]) : Tensor();
+            Tensor again = first > 0 ? Tensor::empty_like(in[1]) : Tensor();
             ops::embed_tokens_backward(dy, first, none, again, none);  // the position is frozen
             if (first > 0) CHECK(difference(again, dfirst, 0) == "");
             return Tensors{dx, dfirst, dposition};
@@ -50,7 +50,7 @@ Case slice(const Shape& x, int64_t begin, int64_t end) {
       .forward = [=](const Tensors& in) { return Tensors{ops::slice_tokens(in[0], begin, end)}; },
       .backward =
           [=](const Tensors& in, const Tensors&, const Tensor& dy) {
-            Tensor dx = like(in[0]);
+            Tensor dx = Tensor::empty_like(in[0]);
             ops::slice_tokens_backward(dy, begin, dx);
             return Tensors{dx};
           },

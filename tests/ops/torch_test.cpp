@@ -97,9 +97,9 @@ TEST_CASE("softmax_cross_entropy as in PyTorch", "[softmax_cross_entropy]") {
   const auto verify = [&](const Tensor& target, double smoothing, double loss,
                           const std::vector<double>& gradient) {
     const ops::CrossEntropyArgs args{.label_smoothing = smoothing};
-    const ops::CrossEntropy out = ops::softmax_cross_entropy(logits, target, args);
+    const ops::CrossEntropyResult out = ops::softmax_cross_entropy(logits, target, args);
     CHECK(out.loss.item() == Approx(loss).epsilon(1e-12));
-    Tensor dlogits = like(logits);
+    Tensor dlogits = Tensor::empty_like(logits);
     ops::softmax_cross_entropy_backward(of({1}, {}), logits, target, out.log_sum_exp, args, dlogits);
     check_equal(dlogits, gradient);
   };

@@ -17,7 +17,7 @@ inline double activate(ops::Activation a, double x) {
   return x;
 }
 
-/// dy times the slope where the value is y.
+/// dy times the derivative, in terms of the output y.
 inline double activation_gradient(ops::Activation a, double dy, double y) {
   switch (a) {
     case ops::Activation::none:

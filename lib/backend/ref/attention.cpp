@@ -9,7 +9,7 @@
 namespace trainer::ref {
 namespace {
 
-/// Element addresses of the packed tensors.
+/// Offsets of the first channel of a token's q, k, v or y.
 struct Layout {
   explicit Layout(const Tensor& qkv) : length(qkv.size(1)), heads(qkv.size(3)), width(qkv.size(4)) {}
   int64_t length, heads, width;

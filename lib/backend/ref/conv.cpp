@@ -7,8 +7,8 @@ namespace {
 
 using ops::Conv2dArgs;
 
-/// Calls f(i, j, k) for every term of y[i] = sum of x[j] w[k]. The backward passes are sums over the same
-/// terms.
+/// Calls f(i, j, k) for every term x[j] w[k] of every y[i]. Forward sums them by i, the backward passes the
+/// same terms by j and by k.
 template <class F>
 void for_each_term(const Shape& x, const Shape& w, const Shape& y, const Conv2dArgs& a, F&& f) {
   const int64_t height = x[1], width = x[2], channels = x[3];

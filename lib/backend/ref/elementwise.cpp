@@ -42,7 +42,7 @@ void scale(const Tensor& x, double factor, Tensor& y) {
 /// Every pair of floating types; 16-bit types convert through f32.
 void cast(const Tensor& x, Tensor& y) { y.copy_from(x.to(y.dtype())); }
 
-/// The numbers are multiples of 2^-24, so they can be compared with p in f64 without rounding.
+/// uniform() gives multiples of 2^-24, so the comparison with p in f64 is exact.
 void dropout(const Tensor& x, const ops::DropoutArgs& args, Tensor& y) {
   const Rng rng = Rng::from_key(args.key);
   const int64_t rows = args.per_row ? x.size(0) : x.numel();

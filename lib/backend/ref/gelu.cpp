@@ -17,7 +17,7 @@ double value(double x, GeluForm form) {
   return 0.5 * x * (1 + std::tanh(sqrt_2_over_pi * (x + cubic * x * x * x)));
 }
 
-double slope(double x, GeluForm form) {
+double derivative(double x, GeluForm form) {
   if (form == GeluForm::exact)
     return 0.5 * std::erfc(-x * inverse_sqrt_2) + x * inverse_sqrt_2pi * std::exp(-0.5 * x * x);
   const double t = std::tanh(sqrt_2_over_pi * (x + cubic * x * x * x));
@@ -33,7 +33,7 @@ void gelu(const Tensor& x, GeluForm form, Tensor& y) {
 void gelu_backward(const Tensor& dy, const Tensor& x, GeluForm form, Tensor& dx) {
   visit_real(ops::GeluBackward::name, x, [&]<class T>(T) {
     for (int64_t i = 0; i < x.numel(); ++i)
-      dx.data<T>()[i] = static_cast<T>(dy.data<T>()[i] * slope(x.data<T>()[i], form));
+      dx.data<T>()[i] = static_cast<T>(dy.data<T>()[i] * derivative(x.data<T>()[i], form));
   });
 }
 

@@ -20,7 +20,7 @@ double target_at(const Tensor& target, const CrossEntropyArgs& args, int64_t n, 
   return (1 - args.label_smoothing) * t + args.label_smoothing / static_cast<double>(classes);
 }
 
-/// log sum_k exp(row[k]); the largest element is taken out, so that nothing overflows.
+/// log sum_k exp(row[k]), relative to the largest element, so that nothing overflows.
 template <class T>
 double log_sum_exp_of(const T* row, int64_t classes) {
   double largest = -std::numeric_limits<double>::infinity(), sum = 0;
@@ -40,19 +40,18 @@ void cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntrop
       log_sum_exp.data<T>()[n] = static_cast<T>(lse);
       for (int64_t k = 0; k < classes; ++k) {
         const double t = target_at<T>(target, args, n, k, classes);
-        if (t != 0)
-          sum += t * (lse - row[k]);  // a class that is masked by -inf costs nothing unless it is wanted
+        if (t != 0) sum += t * (lse - row[k]);  // not 0 * inf for a class whose logit is -inf
       }
     }
     loss.data<T>()[0] = static_cast<T>(sum / static_cast<double>(rows));
   });
 }
 
-void cross_entropy_backward(const Tensor& seed, const Tensor& logits, const Tensor& target,
+void cross_entropy_backward(const Tensor& dloss, const Tensor& logits, const Tensor& target,
                             const Tensor& log_sum_exp, const CrossEntropyArgs& args, Tensor& dlogits) {
   const int64_t rows = logits.size(0), classes = logits.size(1);
   visit_real(ops::SoftmaxCrossEntropyBackward::name, logits, [&]<class T>(T) {
-    const double factor = seed.data<T>()[0] / static_cast<double>(rows);
+    const double factor = dloss.data<T>()[0] / static_cast<double>(rows);
     for (int64_t n = 0; n < rows; ++n) {
       const double lse = log_sum_exp.data<T>()[n];
       double mass = 0;
@@ -77,9 +76,9 @@ void mse(const Tensor& prediction, const Tensor& target, Tensor& loss) {
   });
 }
 
-void mse_backward(const Tensor& seed, const Tensor& prediction, const Tensor& target, Tensor& dprediction) {
+void mse_backward(const Tensor& dloss, const Tensor& prediction, const Tensor& target, Tensor& dprediction) {
   visit_real(ops::MseBackward::name, prediction, [&]<class T>(T) {
-    const double factor = 2 * double{seed.data<T>()[0]} / static_cast<double>(prediction.numel());
+    const double factor = 2 * double{dloss.data<T>()[0]} / static_cast<double>(prediction.numel());
     for (int64_t i = 0; i < prediction.numel(); ++i) {
       const double d = double{prediction.data<T>()[i]} - target.data<T>()[i];
       dprediction.data<T>()[i] = static_cast<T>(factor * d);

@@ -11,7 +11,7 @@ namespace {
 
 using ops::BatchNormArgs;
 
-/// Two passes: the second sums squares of differences, which cannot cancel. Moments of no rows are 0.
+/// Two passes: the second sums squared differences from the mean, without cancellation. 0 rows give 0.
 void statistics(const Tensor& x, Tensor& mean, Tensor& var) {
   const int64_t rows = x.shape().rows(), channels = x.shape().back();
   visit_real(ops::BatchNormStatistics::name, x, [&]<class T>(T) {
@@ -42,10 +42,10 @@ void apply(const Tensor& x, const Tensor& mean, const Tensor& var, const Tensor&
   });
 }
 
-/// The gradient before the activation.
+/// The gradient with respect to the input of the activation.
 template <class T>
 double through_activation(const Tensor& dy, const Tensor& y, const BatchNormArgs& args, int64_t i) {
-  if (args.activation == ops::Activation::none) return dy.data<T>()[i];  // there is no y
+  if (args.activation == ops::Activation::none) return dy.data<T>()[i];  // y is undefined
   return activation_gradient(args.activation, dy.data<T>()[i], y.data<T>()[i]);
 }
 

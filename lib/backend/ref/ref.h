@@ -1,8 +1,7 @@
-// The reference backend: every op by its plain formula, one term after the other. It specifies what the other
-// backends compute.
+// The reference backend: every op as plain loops over its formula. It is the specification that the other
+// backends are tested against, so it is written to be read, not to be fast.
 //
-// It computes in f32 and f64. Sums run in f64 and are rounded once, so what a fast kernel may differ by is
-// its own rounding.
+// Tensors are f32 or f64. Sums are accumulated in f64 and rounded once.
 #pragma once
 
 #include <string_view>
@@ -12,7 +11,7 @@
 
 namespace trainer::ref {
 
-/// Calls f with a value of the element type of x.
+/// Calls f with a zero of x's element type, float or double; throws for others.
 template <class F>
 void visit_real(std::string_view op, const Tensor& x, F&& f) {
   switch (x.dtype()) {
@@ -25,11 +24,11 @@ void visit_real(std::string_view op, const Tensor& x, F&& f) {
   }
 }
 
-/// Sums on their way into a tensor, an element each.
+/// f64 accumulators, one per element of a tensor.
 using Sums = std::vector<double>;
 inline Sums sums_for(const Tensor& t) { return Sums(static_cast<size_t>(t.numel()), 0.0); }
 
-/// t = scale * sums
+/// t = scale * sums, rounded.
 template <class T>
 void store(const Sums& sums, Tensor& t, double scale = 1) {
   T* out = t.data<T>();

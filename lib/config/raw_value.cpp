@@ -1,10 +1,11 @@
-#include "lib/config/source.h"
+#include "lib/config/raw_value.h"
 
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <limits>
 
+#include "lib/base/text.h"
 #include "lib/config/literal.h"
 #include "lib/config/yaml_scalar.h"
 
@@ -56,13 +57,13 @@ bool is_large_integer(std::string_view text) {
 }
 
 /// An element of a list: yacs leaves strings in lists alone.
-Value decode_element(const Source& item, Kind element) {
-  if (item.form == Source::Form::list) return *decode(item);
-  const Value value = item.form == Source::Form::plain ? resolve_yaml_scalar(item.text) : Value(item.text);
+Value decode_element(const RawValue& item, Kind element) {
+  if (item.form == RawValue::Form::list) return *decode(item);
+  const Value value = item.form == RawValue::Form::plain ? resolve_yaml_scalar(item.text) : Value(item.text);
   return element == Kind::string && !value.is_none() ? Value(item.text) : value;
 }
 
-Value decode_list(const Source& list, Kind element) {
+Value decode_list(const RawValue& list, Kind element) {
   Value::List items;
   for (const auto& item : list.items) items.push_back(decode_element(*item, element));
   return Value(std::move(items));
@@ -74,38 +75,36 @@ bool only_strings(const Value& list) {
          std::all_of(items->begin(), items->end(), [](const Value& v) { return v.kind() == Kind::string; });
 }
 
-bool contains_map(const Source& source) {
-  return source.form == Source::Form::map ||
-         std::any_of(source.items.begin(), source.items.end(),
-                     [](const auto& item) { return contains_map(*item); });
+bool contains_map(const RawValue& raw) {
+  return raw.form == RawValue::Form::map || std::any_of(raw.items.begin(), raw.items.end(),
+                                                        [](const auto& item) { return contains_map(*item); });
 }
 
 }  // namespace
 
-std::optional<Value> decode(const Source& source) {
-  if (contains_map(source)) return std::nullopt;
-  if (source.form == Source::Form::list) return decode_list(source, Kind::none);
-  const Value value =
-      source.form == Source::Form::plain ? resolve_yaml_scalar(source.text) : Value(source.text);
+std::optional<Value> decode(const RawValue& raw) {
+  if (contains_map(raw)) return std::nullopt;
+  if (raw.form == RawValue::Form::list) return decode_list(raw, Kind::none);
+  const Value value = raw.form == RawValue::Form::plain ? resolve_yaml_scalar(raw.text) : Value(raw.text);
   if (value.kind() != Kind::string) return value;
-  return parse_literal(source.text).value_or(value);
+  return parse_literal(raw.text).value_or(value);
 }
 
-std::optional<Value> decode(const Source& source, const Type& type, const Range& range) {
-  if (contains_map(source)) return std::nullopt;
-  if (source.form == Source::Form::list) return coerce(decode_list(source, type.element), type);
-  const Value value = *decode(source);
+std::optional<Value> decode(const RawValue& raw, const Type& type, const Range& range) {
+  if (contains_map(raw)) return std::nullopt;
+  if (raw.form == RawValue::Form::list) return coerce(decode_list(raw, type.element), type);
+  const Value value = *decode(raw);
   if (type.kind == Kind::string) {
     // A str key takes the text as it stands; quotes inside it, as in "'10'", are yacs' way to say the same.
-    return value.is_none() || value.kind() == Kind::string ? value : Value(source.text);
+    return value.is_none() || value.kind() == Kind::string ? value : Value(raw.text);
   }
   const bool words_expected = type.kind == Kind::list && type.element == Kind::string;
   if (words_expected && !only_strings(value) &&
-      (value.kind() == Kind::list || trimmed(source.text).starts_with('['))) {
-    if (auto words = word_list(source.text)) return words;
+      (value.kind() == Kind::list || trimmed(raw.text).starts_with('['))) {
+    if (auto words = word_list(raw.text)) return words;
   }
   if (auto typed = coerce(value, type)) return typed;
-  const std::string_view word = trimmed(source.text);
+  const std::string_view word = trimmed(raw.text);
   if (word == "null" || word == "~") return Value();
   if (type.kind == Kind::boolean) {
     if (const Value yes_or_no = resolve_yaml_scalar(word); yes_or_no.kind() == Kind::boolean)
@@ -118,21 +117,14 @@ std::optional<Value> decode(const Source& source, const Type& type, const Range&
 }
 
 std::string describe(const Value& value) {
-  constexpr size_t most = 80;
-  std::string text = value.repr();
-  if (text.size() > most) {
-    size_t end = most;
-    while (end > 0 && (text[end] & 0xC0) == 0x80) --end;  // not in the middle of a character
-    text = text.substr(0, end) + "...";
-  }
+  const std::string text = printable(value.repr(), 80);
   return value.is_none() ? text : fmt::format("{} ({})", text, kind_name(value.kind()));
 }
 
-std::string describe(const Source& source) {
-  if (source.form == Source::Form::map) return source.entries.empty() ? "{}" : "a group of keys";
-  if (source.is_scalar() && is_large_integer(source.text))
-    return source.text + " (an integer beyond 64 bits)";
-  const auto value = decode(source);
+std::string describe(const RawValue& raw) {
+  if (raw.form == RawValue::Form::map) return raw.entries.empty() ? "{}" : "a group of keys";
+  if (raw.is_scalar() && is_large_integer(raw.text)) return raw.text + " (an integer beyond 64 bits)";
+  const auto value = decode(raw);
   return value ? describe(*value) : "a list with groups in it";
 }
 
