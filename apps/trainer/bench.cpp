@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <memory>
 
 #include "apps/trainer/bench_report.h"
 #include "apps/trainer/command.h"

@@ -1,6 +1,8 @@
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "apps/trainer/train_modes.h"
 #include "lib/backend/cpu/parallel.h"
