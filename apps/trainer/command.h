@@ -23,6 +23,8 @@ struct Flag {
   std::vector<std::string> choices = {};            ///< empty: any value
   std::optional<std::string> alone = std::nullopt;  ///< its value where it is given without one
   bool required = false;
+  bool many = false;    ///< any number of words, one `take` for each
+  bool hidden = false;  ///< not in --help: for the program itself
 };
 
 /// Flags that fill a variable, which has to live until the command has run.
@@ -62,6 +64,8 @@ Command devices_command();
 Command models_command();
 Command inspect_command(const std::vector<std::string>& opts);
 Command predict_command(const std::vector<std::string>& opts);
+/// `words`: the whole command line, which its report repeats.
+Command bench_command(const std::vector<std::string>& words);
 
 /// What --explain prints: value, type, range, meaning, and each layer that set the key.
 std::string explain(const config::Config&, const std::string& key);

@@ -32,7 +32,12 @@ struct Parsed {
 CLI::Option* add(CLI::App& app, const Flag& flag) {
   const bool is_switch = flag.type.empty() || !flag.take;
   CLI::Option* option = is_switch ? app.add_flag(flag.name, flag.help) : app.add_option(flag.name, flag.help);
-  option->take_last();  // given twice: the last one counts, as in Python's argparse
+  if (flag.many) {
+    option->expected(-1)->take_all();
+  } else {
+    option->take_last();  // given twice: the last one counts, as in Python's argparse
+  }
+  if (flag.hidden) option->group("");
   if (flag.alone) option->expected(0, 1);
   if (flag.required) option->required();
   return option->type_name(flag.name.starts_with("-") ? flag.type : "");
@@ -52,7 +57,9 @@ void add(CLI::App& app, Parsed& parsed) {
 /// All flags and subcommands there are, for suggestions.
 std::vector<std::string> known_words(const Command& command) {
   std::vector<std::string> words{"--help"};
-  for (const Flag& flag : command.flags) words.push_back(flag.name);
+  for (const Flag& flag : command.flags) {
+    if (!flag.hidden) words.push_back(flag.name);
+  }
   for (const Command& sub : command.subcommands) words.push_back(sub.name);
   return words;
 }
@@ -115,6 +122,10 @@ int run(const Command& root, const std::vector<std::string>& words) {
     const Flag& flag = used.command.flags[i];
     const CLI::Option& option = *used.options[i];
     if (option.count() == 0 || !flag.take) continue;
+    if (flag.many) {
+      for (const std::string& word : option.results()) take(flag, word);
+      continue;
+    }
     const std::string word = option.results().empty() ? "" : option.results().back();
     take(flag, word.empty() && flag.alone ? *flag.alone : word);
   }

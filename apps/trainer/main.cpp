@@ -16,8 +16,12 @@ namespace {
 int run_words(const std::vector<std::string>& words) {
   const Arguments arguments = take_opts(words);
   Command root = train_command(arguments.opts);
-  root.subcommands = {devices_command(), models_command(), inspect_command(arguments.opts), config_command(),
-                      predict_command(arguments.opts)};
+  root.subcommands = {devices_command(),
+                      models_command(),
+                      inspect_command(arguments.opts),
+                      config_command(),
+                      predict_command(arguments.opts),
+                      bench_command(words)};
   return run(root, arguments.flags);
 }
 
@@ -26,6 +30,8 @@ int run_words(const std::vector<std::string>& words) {
 /// (docs/benchmarks.md). libgomp reads its limit from the environment, once, before main(): so the program
 /// starts itself again, with a lower one.
 void limit_spinning(char** argv) {
+  // bench computes nothing itself, and what it starts shall find the environment as it is.
+  if (argv[0] != nullptr && argv[1] != nullptr && argv[1] == std::string_view("bench")) return;
   for (const char* chosen : {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}) {
     if (std::getenv(chosen) != nullptr) return;
   }

@@ -1,9 +1,12 @@
 // --throughput: the median time of steps on one batch that is made once.
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "apps/trainer/train_modes.h"
+#include "lib/backend/cpu/parallel.h"
 #include "lib/base/log.h"
 #include "lib/base/system.h"
 #include "lib/train/run_state.h"
@@ -12,7 +15,6 @@ namespace trainer::app {
 namespace {
 
 constexpr int warmup_steps = 2, least_steps = 5;
-constexpr double least_seconds = 10;
 
 /// One batch of random samples that comes again and again.
 class RepeatedBatch final : public data::Dataset {
@@ -39,44 +41,74 @@ class RepeatedBatch final : public data::Dataset {
   std::vector<float> values_;
 };
 
-/// Collects the time of each step and ends the run when there are enough.
-class Stopwatch final : public train::Hook {
+/// The times of steps as they come.
+class Times {
  public:
-  void on_step(train::Trainer& trainer, const train::StepReport& r) override {
-    if (r.step <= warmup_steps) return;
-    times_.push_back(r.seconds);
-    total_ += r.seconds;
-    comm::Comm& comm = trainer.parts().comm;
-    Tensor enough = Tensor::full({}, total_ >= least_seconds, DType::f64);
-    if (comm.size() > 1) comm.all_reduce(enough, "enough");  // all stop at the same step
-    if (std::ssize(times_) >= least_steps && enough.item() > 0) trainer.stop();
+  explicit Times(double least_seconds) : least_seconds_(least_seconds) {}
+  void add(double seconds) {
+    if (++count_ == 1) first_end_ = now();
+    if (count_ <= warmup_steps) return;
+    measured_.push_back(seconds);
+    total_ += seconds;
   }
-  double median() {
-    std::ranges::sort(times_);
-    return times_[times_.size() / 2];
+  bool enough() const { return std::ssize(measured_) >= least_steps && total_ >= least_seconds_; }
+  bool warm() const { return count_ >= warmup_steps; }
+  int64_t count() const { return std::ssize(measured_); }  // without those that warmed up
+  double total() const { return total_; }
+  double first_end() const { return first_end_; }  // when the first step ended, on the clock of now()
+  double median() const {
+    std::vector<double> sorted = measured_;
+    std::ranges::sort(sorted);
+    return sorted[sorted.size() / 2];
   }
 
  private:
-  std::vector<double> times_;
-  double total_ = 0;
+  std::vector<double> measured_;
+  double least_seconds_, total_ = 0, first_end_ = 0;
+  int64_t count_ = 0;
 };
 
-void print(double step_seconds, int64_t samples, const Process& process) {
+/// Ends the run when there are enough.
+class Stopwatch final : public train::Hook {
+ public:
+  explicit Stopwatch(Times& times) : times_(times) {}
+  void on_step(train::Trainer& trainer, const train::StepReport& r) override {
+    times_.add(r.seconds);
+    comm::Comm& comm = trainer.parts().comm;
+    Tensor enough = Tensor::full({}, times_.enough(), DType::f64);
+    if (comm.size() > 1) comm.all_reduce(enough, "enough");  // all stop at the same step
+    if (enough.item() > 0) trainer.stop();
+  }
+
+ private:
+  Times& times_;
+};
+
+void print(const Times& times, int64_t samples, const Process& process, const Throughput& asked) {
   const comm::Comm& comm = *process.comm;
   const Device device = process.device;
   if (comm.rank() > 0) return;
-  samples *= comm.size();
+  const double step_seconds = times.median();
+  const int64_t peak = device.is_host() ? peak_memory_bytes() : pool_statistics(device).peak;
   nlohmann::ordered_json j;
-  j["samples_per_s"] = std::round(static_cast<double>(samples) / step_seconds * 100) / 100;
-  j["step_ms"] = std::round(step_seconds * 1e6) / 1e3;
-  j["peak_bytes"] = device.is_host() ? peak_memory_bytes() : pool_statistics(device).peak;
+  if (asked.started) {
+    j["step_s"] = step_seconds;
+    j["first_step_s"] = times.first_end() - *asked.started;
+    j["peak_bytes"] = peak;
+    j["threads"] = cpu::threads();
+  } else {
+    samples *= comm.size();
+    j["samples_per_s"] = std::round(static_cast<double>(samples) / step_seconds * 100) / 100;
+    j["step_ms"] = std::round(step_seconds * 1e6) / 1e3;
+    j["peak_bytes"] = peak;
+  }
   std::puts(j.dump().c_str());
 }
 
 }  // namespace
 
 int throughput(const config::Config& config, const train::Settings& settings, const Process& process,
-               bool evaluation, const Roofline* roofline) {
+               const Throughput& asked, const Roofline* roofline) {
   const Device device = process.device;
   comm::Comm& comm = *process.comm;
   train::Settings s = settings;
@@ -91,22 +123,21 @@ int throughput(const config::Config& config, const train::Settings& settings, co
   const int64_t batch = s.loader.batch_size;
   auto dataset = std::make_shared<RepeatedBatch>(spec, batch * comm.size());
   log::info("{} on {}, batch {}: {} warm-up steps, then at least {} steps and {} s", s.model.name,
-            device.str(), batch, warmup_steps, least_steps, least_seconds);
+            device.str(), batch, warmup_steps, least_steps, asked.seconds);
+  Times times(asked.seconds);
 
-  if (!evaluation) {
+  if (!asked.evaluation) {
     s.train.accumulation_steps = 1;
     train::Training training(config, s, train::build_loader(dataset, s, data::Split::train, comm), device,
                              comm);
     train::begin_together(*training.model, comm);
-    auto watch = std::make_unique<Stopwatch>();
-    Stopwatch& times = *watch;
-    training.trainer->add(std::move(watch));
+    training.trainer->add(std::make_unique<Stopwatch>(times));
     if (roofline != nullptr) {
       training.trainer->add(std::make_unique<train::ProfileHook>(
           0, [=](const train::ProfileHook::Result& r) { print_profile(r, *roofline); }));
     }
     training.trainer->run();
-    print(times.median(), batch, process);
+    print(times, batch, process, asked);
     return 0;
   }
 
@@ -119,22 +150,17 @@ int throughput(const config::Config& config, const train::Settings& settings, co
   data::Batch input;
   loader->start(0);
   loader->next(input);
-  std::vector<double> times;
-  double total = 0;
   Profile profile;
-  for (int step = 0; std::ssize(times) < least_steps || total < least_seconds; ++step) {
-    if (roofline != nullptr && step == warmup_steps) profile.start();
+  for (bool profiling = false; !times.enough();) {
+    if (roofline != nullptr && times.warm() && !std::exchange(profiling, true)) profile.start();
     const double begin = now();
     const Var y = (*model)(Var(input.input.to(device)));
     backend(device.kind).synchronize(device.index);
-    if (step < warmup_steps) continue;
-    times.push_back(now() - begin);
-    total += times.back();
+    times.add(now() - begin);
   }
   profile.stop();
-  if (roofline != nullptr) print_profile({profile, std::ssize(times), total}, *roofline);
-  std::ranges::sort(times);
-  print(times[times.size() / 2], batch, process);
+  if (roofline != nullptr) print_profile({profile, times.count(), times.total()}, *roofline);
+  print(times, batch, process, asked);
   return 0;
 }
 

@@ -31,6 +31,7 @@ using train::Settings;
 struct Flags {
   ConfigSource source;
   std::string explain, throughput;
+  double seconds = Throughput().seconds, started = 0;  // of --throughput; hidden
   bool eval = false, dry_run = false, dump_config = false, profile = false;
 };
 
@@ -160,7 +161,11 @@ int run(const Flags& flags) {
   std::unique_ptr<Roofline> roofline;  // of rank 0's device; measured while nothing else runs on it
   if (flags.profile && process.comm->rank() == 0) roofline = std::make_unique<Roofline>(process.device);
   if (!flags.throughput.empty())
-    return throughput(config, settings, process, flags.throughput == "eval", roofline.get());
+    return throughput(config, settings, process,
+                      {.evaluation = flags.throughput == "eval",
+                       .seconds = flags.seconds,
+                       .started = flags.started > 0 ? std::optional(flags.started) : std::nullopt},
+                      roofline.get());
   if (flags.eval) return evaluate(config, settings, process);
   return train(config, settings, process, roofline.get());
 }
@@ -233,6 +238,11 @@ Command train_command(const std::vector<std::string>& opts) {
                            flags->throughput, {"train", "eval"});
   throughput.alone = "train";
   add(std::move(throughput));
+  for (Flag flag : {seconds("--seconds", "what --throughput measures at least (10)", flags->seconds),
+                    seconds("--started", "when the process was started: for bench", flags->started)}) {
+    flag.hidden = true;
+    add(std::move(flag));
+  }
   add(toggle("--profile", "print what each op of some steps takes, beside what the device can do; train on",
              flags->profile));
   add(toggle("--dry-run", "print layers, shapes, parameters and groups; train nothing", flags->dry_run));

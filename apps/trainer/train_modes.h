@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 
 #include "apps/trainer/process.h"
@@ -15,11 +16,18 @@ namespace trainer::app {
 /// Layers, output shapes, parameters, multiply-accumulates and parameter groups, on stdout.
 int dry_run(const config::Config&, const train::Settings&, const Process&);
 
-/// Times steps on one synthetic batch: two to warm up, then at least five and ten seconds; the median. The
-/// last line of stdout is
+struct Throughput {
+  bool evaluation = false;
+  double seconds = 10;                 ///< at least, after warming up
+  std::optional<double> started = {};  ///< for a bench: when the process was started, on the clock of now()
+};
+
+/// Times steps on one synthetic batch: two to warm up, then at least five and so many seconds; the median.
+/// The last line of stdout is
 /// {"samples_per_s":..,"step_ms":..,"peak_bytes":..}, by rank 0: samples of all ranks, its own step and
-/// memory. With a roofline, tables of the ops come before it (print_profile).
-int throughput(const config::Config&, const train::Settings&, const Process&, bool evaluation,
+/// memory; for a bench it is {"step_s":..,"first_step_s":..,"peak_bytes":..,"threads":..}, as bench_peer.py
+/// prints it. With a roofline, tables of the ops come before it (print_profile).
+int throughput(const config::Config&, const train::Settings&, const Process&, const Throughput&,
                const Roofline*);
 
 /// What samples look like: as the dataset says where it can be had without files, else images of IMG_SIZE.

@@ -15,7 +15,7 @@ int count(const std::string& text, const std::string& part) {
 }  // namespace
 
 TEST_CASE("flag --help of the program and of every command: on stdout, with an example of its own") {
-  for (const std::string name : {"", "devices", "models", "inspect", "predict", "config"}) {
+  for (const std::string name : {"", "devices", "models", "inspect", "predict", "bench", "config"}) {
     INFO(name);
     const Outcome result = succeed(name.empty() ? Words{"--help"} : Words{name, "--help"});
     CHECK(result.err.empty());

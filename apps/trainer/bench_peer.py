@@ -1,0 +1,110 @@
+"""One training row in PyTorch on the CPU: the peer of `trainer bench`, which carries this file.
+
+It is run by python -c. The argument is JSON: {"mode": "versions"}, or the facts of a row (bench_rows.cpp)
+with `mode` (installed: eager; fused: eager with the fused optimizer; compile: that and torch.compile),
+`seconds` to measure for and `started`, time.monotonic() when the process was started. Prints one line of
+JSON: the versions, or the row's figures, or {"error": ...} and exits with 1.
+"""
+import json
+import sys
+import time
+
+
+def say_error(kind, error, _) -> None:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
+    print(json.dumps({"error": f"{kind.__name__}: {lines[0]}"}))
+
+
+sys.excepthook = say_error  # of imports as well
+facts = json.loads(sys.argv[1])
+
+import torch  # noqa: E402
+from torch import nn  # noqa: E402
+
+if facts["mode"] == "versions":
+    from importlib import metadata
+    try:
+        timm_version = metadata.version("timm")
+    except metadata.PackageNotFoundError:
+        timm_version = None
+    print(json.dumps({"python": sys.version.split()[0], "torch": torch.__version__, "timm": timm_version}))
+    sys.exit()
+
+
+def cnn(channels: int, widths: list, classes: int) -> nn.Module:
+    """As lib/models/cnn.cpp."""
+    layers = []
+    for i, width in enumerate(widths):
+        layers += [nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+        if 1 <= i < len(widths) - 1:
+            layers.append(nn.MaxPool2d(2))
+        channels = width
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes))
+
+
+def mlp(inputs: int, widths: list, classes: int) -> nn.Module:
+    """As lib/models/mlp.cpp."""
+    layers = [nn.Flatten()]
+    for width in widths:
+        layers += [nn.Linear(inputs, width), nn.ReLU()]
+        inputs = width
+    return nn.Sequential(*layers, nn.Linear(inputs, classes))
+
+
+def build() -> nn.Module:
+    name, (channels, height, width), classes = facts["model"], facts["sample"], facts["classes"]
+    if name == "cnn":
+        return cnn(channels, facts["widths"], classes)
+    if name == "mlp":
+        return mlp(channels * height * width, facts["widths"], classes)
+    import timm
+    model = timm.create_model(name, num_classes=classes, in_chans=channels)
+    if facts["stem"] == "small":  # of a ResNet: 3x3, no pooling
+        model.conv1 = nn.Conv2d(channels, 64, 3, 1, 1, bias=False)
+        model.maxpool = nn.Identity()
+    return model
+
+
+def build_optimizer(parameters) -> torch.optim.Optimizer:
+    options = {"lr": facts["lr"], "weight_decay": facts["weight_decay"]}
+    if facts["mode"] != "installed":
+        options["fused"] = True
+    if facts["optimizer"] == "sgd":
+        return torch.optim.SGD(parameters, momentum=facts["momentum"], **options)
+    return torch.optim.AdamW(parameters, **options)
+
+
+def peak_bytes() -> int:
+    with open("/proc/self/status") as status:  # getrusage would show who started us
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:"))
+
+
+torch.manual_seed(0)
+model = build().train().to(memory_format=torch.channels_last)
+optimizer = build_optimizer(model.parameters())
+forward = torch.compile(model) if facts["mode"] == "compile" else model
+x = torch.randn(facts["batch"], *facts["sample"]).contiguous(memory_format=torch.channels_last)
+y = torch.randint(0, facts["classes"], (facts["batch"],))
+
+
+def step() -> float:
+    begin = time.perf_counter()
+    optimizer.zero_grad(set_to_none=True)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=facts["dtype"] == "bf16"):
+        loss = nn.functional.cross_entropy(forward(x).float(), y)
+    loss.backward()
+    optimizer.step()
+    loss.item()
+    return time.perf_counter() - begin
+
+
+step()
+first = time.monotonic() - facts["started"]
+step()  # as throughput.cpp: two steps to warm up, at least five, a median
+times, total = [], 0.0
+while len(times) < 5 or total < facts["seconds"]:
+    times.append(step())
+    total += times[-1]
+times.sort()
+print(json.dumps({"step_s": times[len(times) // 2], "first_step_s": first, "peak_bytes": peak_bytes(),
+                  "threads": torch.get_num_threads()}))
