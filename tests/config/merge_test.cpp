@@ -123,7 +123,7 @@ TEST_CASE("very many problems are counted") {
              ContainsSubstring("... and 19950 more problems"));
 }
 
-TEST_CASE("--opts takes KEY VALUE and KEY=VALUE") {
+TEST_CASE("words after --opts are KEY VALUE or KEY=VALUE") {
   Config config = test_config();
   merge_words(config, {"T.NAME", "-x", "T.BASE_LR=-0", "T.EPOCHS", "1", "T.EPOCHS", "2", "T.MODE=a=b"});
   CHECK(config.get<std::string>("T.NAME") == "-x");
