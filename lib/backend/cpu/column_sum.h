@@ -7,6 +7,7 @@
 
 #include "lib/backend/cpu/floats.h"
 #include "lib/backend/cpu/folded_rows.h"
+#include "lib/backend/cpu/norm_loops.h"
 
 namespace trainer::cpu {
 
@@ -33,31 +34,32 @@ class ColumnSums {
  public:
   ColumnSums(const FoldedRows& m, int64_t outputs, const Block& block)
       : m_(m),
-        outputs_(outputs),
         chunks_(chunks_of(m.rows, m.chunk())),
         partial_(std::max<int64_t>(chunks_, 1) * outputs, m.columns) {
     parallel_chunks(m.rows, m.chunk(), m.grain(), [&](int64_t i, int64_t begin, int64_t end) {
       const Rows<float> sums(outputs, m.columns);
-      for (int64_t k = 0; k < outputs; ++k) std::fill_n(partial_[i * outputs + k], m.columns, 0.0);
+      std::fill_n(partial_[i * outputs], outputs * m.columns, 0.0);
       for (int64_t r = begin; r < end; r += m.block()) {
         block(r, std::min(m.block(), end - r), sums);
-        for (int64_t k = 0; k < outputs; ++k) {
-          for (int64_t c = 0; c < m.columns; ++c) partial_[i * outputs + k][c] += sums[k][c];
-        }
+        add_floats(sums[0], outputs * m.columns, partial_[i * outputs]);
       }
     });
+    for (int64_t i = 1; i < chunks_; ++i) {
+      const double* part = partial_[i * outputs];
+      double* whole = partial_[0];
+      for (int64_t c = 0; c < outputs * m.columns; ++c) whole[c] += part[c];
+    }
   }
   double total(int64_t output, int64_t channel) const {
     double sum = 0;
-    for (int64_t i = 0; i < chunks_; ++i) {
-      for (int64_t j = channel; j < m_.columns; j += m_.channels) sum += partial_[i * outputs_ + output][j];
-    }
+    if (chunks_ == 0) return sum;
+    for (int64_t j = channel; j < m_.columns; j += m_.channels) sum += partial_[output][j];
     return sum;
   }
 
  private:
   const FoldedRows& m_;
-  int64_t outputs_, chunks_;
+  int64_t chunks_;
   Rows<double> partial_;
 };
 

@@ -13,36 +13,17 @@ namespace {
 
 using ops::BatchNormArgs;
 
-/// Number of samples, their mean and the sum of squared deviations from it. Two of them merge without
-/// cancellation (Chan, Golub and LeVeque, 1979).
-struct Sample {
-  double count = 0, mean = 0, squares = 0;
-
-  void merge(const Sample& o) {
-    if (o.count == 0) return;
-    const double total = count + o.count, delta = o.mean - mean;
-    mean += delta * (o.count / total);
-    squares += o.squares + delta * delta * (count * o.count / total);
-    count = total;
-  }
-};
-
-/// The samples of every column of rows [begin, end). A block is read twice, the second time from the cache:
-/// deviations from its rounded mean cannot cancel, and their sum corrects what was rounded.
-void sample_chunk(const Elements& x, const FoldedRows& m, int64_t begin, int64_t end, Sample* samples) {
+/// The samples of rows [begin, end) by column, in one pass. Each block is taken around the mean of the blocks
+/// before it, the first around its first row: what is squared is no larger than the deviations that are there.
+void sample_chunk(const Elements& x, const FoldedRows& m, int64_t begin, int64_t end, const Samples& all) {
   const Rows<float> scratch(3, m.columns);
   float *center = scratch[0], *sums = scratch[1], *squares = scratch[2];
-  std::fill_n(samples, m.columns, Sample());
+  sum_rows(x.from(begin * m.columns), 1, m.columns, center);
   for (int64_t r = begin; r < end; r += m.block()) {
     const int64_t n = std::min(m.block(), end - r);
-    const auto count = static_cast<double>(n);
-    sum_rows(x.from(r * m.columns), n, m.columns, center);
-    for (int64_t c = 0; c < m.columns; ++c) center[c] /= static_cast<float>(n);
     deviations(x.from(r * m.columns), center, n, m.columns, sums, squares);
-    for (int64_t c = 0; c < m.columns; ++c) {
-      const double rest = sums[c];
-      samples[c].merge({count, center[c] + rest / count, squares[c] - rest * rest / count});
-    }
+    join_deviations(sums, squares, static_cast<double>(n), static_cast<double>(r - begin), m.columns, center,
+                    all);
   }
 }
 
@@ -52,17 +33,25 @@ void statistics(const Tensor& x, Tensor& mean, Tensor& var) {
   float *pmean = floats(op, mean), *pvar = floats(op, var);
   const FoldedRows m(x.shape().rows(), x.shape().back());
   const int64_t chunks = chunks_of(m.rows, m.chunk());
-  const Rows<Sample> partial(chunks, m.columns);
+  const Rows<double> memory(2 * (chunks + 1), m.columns);  // the last two are the whole
+  std::fill_n(memory[0], 2 * (chunks + 1) * m.columns, 0.0);
+  const auto samples = [&](int64_t i) { return Samples{memory[2 * i], memory[2 * i + 1]}; };
   parallel_chunks(m.rows, m.chunk(), m.grain(), [&](int64_t i, int64_t begin, int64_t end) {
-    sample_chunk(px, m, begin, end, partial[i]);
+    sample_chunk(px, m, begin, end, samples(i));
   });
+  const Samples whole = samples(chunks);
+  for (int64_t i = 0; i < chunks; ++i) {
+    const int64_t before = i * m.chunk(), n = std::min(m.chunk(), m.rows - before);
+    join_samples(samples(i), static_cast<double>(n), static_cast<double>(before), m.columns, whole);
+  }
+  for (int64_t j = 1; j < m.fold; ++j) {  // what lay side by side
+    const Samples side{whole.mean + j * m.channels, whole.squares + j * m.channels};
+    join_samples(side, static_cast<double>(m.rows), static_cast<double>(j * m.rows), m.channels, whole);
+  }
+  const double count = static_cast<double>(m.rows * m.fold);
   for (int64_t c = 0; c < m.channels; ++c) {
-    Sample all;
-    for (int64_t i = 0; i < chunks; ++i) {
-      for (int64_t j = c; j < m.columns; j += m.channels) all.merge(partial[i][j]);
-    }
-    pmean[c] = static_cast<float>(all.mean);
-    pvar[c] = all.count == 0 ? 0 : static_cast<float>(all.squares / all.count);
+    pmean[c] = static_cast<float>(whole.mean[c]);
+    pvar[c] = count == 0 ? 0 : static_cast<float>(whole.squares[c] / count);
   }
 }
 

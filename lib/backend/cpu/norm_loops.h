@@ -16,6 +16,20 @@ void sum_rows(const Elements& x, int64_t rows, int64_t columns, float* sums);
 void deviations(const Elements& x, const float* center, int64_t rows, int64_t columns, float* sums,
                 float* squares);
 
+/// By column, the mean of samples and the sum of their squared deviations from it. Two sets of samples merge
+/// without cancellation (Chan, Golub and LeVeque, 1979); how many they are is the same in every column.
+struct Samples {
+  double *mean, *squares;
+};
+/// n samples, given as deviations() gives them, join the `count` in `total`. The new mean is rounded into `center`.
+void join_deviations(const float* sums, const float* squares, double n, double count, int64_t columns,
+                     float* center, const Samples& total);
+/// n samples join the `count` in `total`.
+void join_samples(const Samples&, double n, double count, int64_t columns, const Samples& total);
+
+/// sums += x.
+void add_floats(const float* x, int64_t n, double* sums);
+
 /// With g = dy times the slope where the activation's value is y: sums = sum of g, products = sum of g (x -
 /// mean), by column. y is not read where there is no activation.
 void gradient_sums(const Elements& dy, const Elements& x, const Elements& y, ops::Activation,
