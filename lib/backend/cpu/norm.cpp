@@ -14,11 +14,13 @@ namespace {
 using ops::BatchNormArgs;
 
 /// The samples of rows [begin, end) by column, in one pass. Each block is taken around the mean of the blocks
-/// before it, the first around its first row: what is squared is no larger than the deviations that are there.
+/// before it, the first around that of its first rows: what is squared is not much larger than the deviations.
 void sample_chunk(const Elements& x, const FoldedRows& m, int64_t begin, int64_t end, const Samples& all) {
   const Rows<float> scratch(3, m.columns);
   float *center = scratch[0], *sums = scratch[1], *squares = scratch[2];
-  sum_rows(x.from(begin * m.columns), 1, m.columns, center);
+  const int64_t few = std::min<int64_t>(16, end - begin);
+  sum_rows(x.from(begin * m.columns), few, m.columns, center);
+  for (int64_t c = 0; c < m.columns; ++c) center[c] /= static_cast<float>(few);
   for (int64_t r = begin; r < end; r += m.block()) {
     const int64_t n = std::min(m.block(), end - r);
     deviations(x.from(r * m.columns), center, n, m.columns, sums, squares);
