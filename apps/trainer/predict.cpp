@@ -63,6 +63,7 @@ int predict(Flags& flags) {
   const train::Settings settings(config);
   const Device device = train::choose_device(settings.run.device);
   cpu::set_threads(static_cast<int>(settings.run.threads.value_or(available_cores())));
+  cpu::set_deterministic(settings.run.deterministic);
   cpu::set_winograd(settings.conv.winograd ? cpu::Winograd::fast : cpu::Winograd::off);
 
   const Tensor input = read_input(flags.input);

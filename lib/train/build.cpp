@@ -82,12 +82,7 @@ Settings::Settings(const config::Config& c)
       data(config::bind<DataSettings>(c.root())),
       amp(config::bind<AmpSettings>(c.root())),
       conv(config::bind<ConvSettings>(c.group("CONV"))),
-      loader(config::bind<data::LoaderConfig>(c.group("DATA"))) {
-  check(Exit::usage, !run.deterministic || run.threads == 1,
-        "DETERMINISTIC True: independence of the number of threads is known but not implemented yet; with "
-        "the same "
-        "THREADS results have the same bits anyway");
-}
+      loader(config::bind<data::LoaderConfig>(c.group("DATA"))) {}
 
 Device choose_device(const std::string& key, int local_rank) {
   constexpr auto cuda = Device::Kind::cuda;

@@ -55,8 +55,6 @@ TEST_CASE("what is known but not there yet is refused, not ignored") {
     CHECK_THAT(refused(Exit::usage, opts),
                ContainsSubstring(opts[0]) && ContainsSubstring("known but not implemented yet"));
   }
-  CHECK_THAT(refused(Exit::usage, {"DETERMINISTIC", "True", "THREADS", "2"}),
-             ContainsSubstring("DETERMINISTIC") && ContainsSubstring("known but not implemented yet"));
   CHECK_THAT(refused(Exit::usage, {"MODEL.TYPE", "swim"}), ContainsSubstring("unknown type 'swim'"));
   CHECK_THAT(refused(Exit::usage, {"AMP.DTYPE", "bf61"}), ContainsSubstring("did you mean bf16?"));
   CHECK_THAT(refused(Exit::usage, {"AMP_OPT_LEVEL", "O4"}), ContainsSubstring("AMP_OPT_LEVEL"));

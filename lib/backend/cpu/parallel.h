@@ -15,6 +15,11 @@ int threads();
 /// Throws Error(Exit::usage) unless n >= 1. Takes effect for kernels started afterwards, from any thread.
 void set_threads(int n);
 
+/// DETERMINISTIC: results that do not depend on the number of threads either; see pieces.h. At first off.
+/// Takes effect for kernels started afterwards, from any thread.
+bool deterministic();
+void set_deterministic(bool);
+
 /// Elements of a cheap elementwise loop that take about as long as waking the pool pays for (some
 /// microseconds).
 inline constexpr int64_t elementwise_grain = 16384;
