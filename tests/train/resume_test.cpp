@@ -153,6 +153,15 @@ TEST_CASE("what changed since a checkpoint is judged key by key") {
   CHECK(changes[2].key == "processes");
   check_changes(changes, "here");
 
+  Origin one = before, two = before;
+  one.threads = 1;
+  two.threads = 2;
+  CHECK(compare(one, two).at(0).effect == Effect::bits);
+  one.config.push_back("DETERMINISTIC: True");
+  CHECK(compare(one, two).at(0).effect == Effect::bits);
+  two.config.push_back("DETERMINISTIC: True");
+  CHECK(compare(one, two).at(0).effect == Effect::none);
+
   now.config[1] = "SEED: 1";
   now.global_batch = 8;
   try {

@@ -56,12 +56,13 @@ struct Gemm {
   dnnl::memory::desc bias_desc() const { return plain({1, n}); }
   dnnl::memory::desc c_desc() const { return plain({m, n}, c_type); }
 
+  /// Whether enough rows share a copy of b in another layout.
+  bool packs() const { return weights && whole >= 512; }
   /// With b in the layout that the primitive of the largest piece prefers, so that all pieces share it.
   dnnl::matmul::primitive_desc describe() const {
-    static constexpr int64_t enough_rows = 512;
-    const auto b = !weights || whole < enough_rows ? b_desc()
-                   : m == largest                  ? any_layout({k, n}, type)
-                                                   : piece(largest, largest).describe().weights_desc();
+    const auto b = !packs()       ? b_desc()
+                   : m == largest ? any_layout({k, n}, type)
+                                  : piece(largest, largest).describe().weights_desc();
     return forward_desc<dnnl::matmul>(a_desc(), b, bias ? bias_desc() : dnnl::memory::desc(), c_desc());
   }
 };
@@ -96,7 +97,8 @@ void run(const Gemm& g, const Tensor& a, const Tensor& b, const Tensor& bias, Te
     });
   };
   const Converted<const Tensor&> f32_bias(bias, f32_alone);
-  const PackedWeights packed = pack(b, plan(pieces.largest()).packing);
+  const PackedWeights packed =
+      g.packs() ? pack(b, plan(pieces.largest()).packing) : PackedWeights{{}, b.raw()};
   const auto a_step = static_cast<int64_t>(size_of(g.type)) * (g.transpose_a ? 1 : g.k),
              c_step = static_cast<int64_t>(size_of(g.c_type)) * g.n;
   pieces.run([&](int64_t, int64_t begin, int64_t end) {
