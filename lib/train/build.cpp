@@ -84,9 +84,6 @@ Settings::Settings(const config::Config& c)
       amp(config::bind<AmpSettings>(c.root())),
       conv(config::bind<ConvSettings>(c.group("CONV"))),
       loader(config::bind<data::LoaderConfig>(c.group("DATA"))) {
-  check(Exit::usage, !run.deterministic || run.threads == 1,
-        "DETERMINISTIC True: independence of the number of threads is known but not implemented yet; with "
-        "the same THREADS results have the same bits anyway");
   check(Exit::usage, !amp.simmim_enable || amp.enable,
         "ENABLE_AMP True contradicts AMP_ENABLE False: AMP_ENABLE alone switches mixed precision");
   check(Exit::usage, run.plugins.empty(),

@@ -140,17 +140,23 @@ std::vector<Change> compare(const Origin& before, const Origin& now) {
     if (a != b) changes.push_back({std::move(key), a, b, effect});
   };
   const auto old_keys = by_key(before.config), new_keys = by_key(now.config);
-  for (const auto& entry : new_keys) {
-    const auto old = old_keys.find(entry.first);
+  const auto deterministic = [](const std::map<std::string, std::string>& keys) {
+    const auto found = keys.find("DETERMINISTIC");
+    return found != keys.end() && found->second == "True";
+  };
+  const Effect of_threads =
+      deterministic(old_keys) && deterministic(new_keys) ? Effect::none : effect_of("THREADS");
+  for (const auto& [key, value] : new_keys) {
+    const auto old = old_keys.find(key);
     // A key that only one of the two builds has is not compared.
-    if (old != old_keys.end()) add(entry.first, old->second, entry.second, effect_of(entry.first));
+    if (old != old_keys.end()) add(key, old->second, value, key == "THREADS" ? of_threads : effect_of(key));
   }
   add("training data", before.data, now.data, Effect::refused);
   add("samples of a global batch", std::to_string(before.global_batch), std::to_string(now.global_batch),
       Effect::refused);
   add("precision", before.precision, now.precision, Effect::course);
   add("processes", std::to_string(before.world_size), std::to_string(now.world_size), Effect::bits);
-  add("threads", std::to_string(before.threads), std::to_string(now.threads), Effect::bits);
+  add("threads", std::to_string(before.threads), std::to_string(now.threads), of_threads);
   add("device", before.device, now.device, Effect::bits);
   add("instruction set", before.instruction_set, now.instruction_set, Effect::bits);
   add("build", before.build, now.build, Effect::bits);

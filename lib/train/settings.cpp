@@ -34,7 +34,7 @@ void RunSettings::fields(config::Fields& f) {
   f.auto_or("THREADS", threads, "compute threads; auto: the processors this process may use",
             {.min = 1, .max = 4096});
   f("DETERMINISTIC", deterministic,
-    "results independent of the number of threads; on CUDA the same bits every time");
+    "results independent of the number of threads, for some speed; on CUDA the same bits every time");
   f("LOCAL_RANK", local_rank, "index of this process on its machine; the environment's LOCAL_RANK wins",
     {.min = 0});
   f("SAVE_FREQ", save_freq, "epochs between checkpoints; 0: none", {.min = 0, .unit = "epochs"});

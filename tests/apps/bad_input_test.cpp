@@ -55,8 +55,6 @@ TEST_CASE("what is known but not there yet is refused, not ignored") {
     CHECK_THAT(refused(Exit::usage, opts),
                ContainsSubstring(opts[0]) && ContainsSubstring("known but not implemented yet"));
   }
-  CHECK_THAT(refused(Exit::usage, {"DETERMINISTIC", "True", "THREADS", "2"}),
-             ContainsSubstring("DETERMINISTIC") && ContainsSubstring("known but not implemented yet"));
   CHECK_THAT(refused(Exit::usage, {"PLUGINS", "['mine.so']"}),
              ContainsSubstring("PLUGINS") && ContainsSubstring("known but not implemented yet"));
   CHECK_THAT(refused(Exit::usage, {"MODEL.TYPE", "swim"}), ContainsSubstring("unknown type 'swim'"));

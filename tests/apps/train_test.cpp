@@ -76,6 +76,23 @@ TEST_CASE("the number of loader workers changes nothing") {
   CHECK(weights(none) == weights(four));
 }
 
+TEST_CASE("DETERMINISTIC: the number of threads changes nothing") {
+  const TempFolder folder;
+  const auto train = [&](const std::string& threads, const std::string& type) {
+    const std::string tag = type + "-" + threads;
+    succeed({"--cfg", TESTS_DIR "/../configs/digits/cnn.yaml", "--output", folder.path().string(), "--tag",
+             tag, "--opts", "DETERMINISTIC", "True", "THREADS", threads, "AMP_ENABLE", "True", "AMP.DTYPE",
+             type, "TRAIN.MAX_STEPS", "8", "PRINT_FREQ", "1"});
+    return folder / "cnn" / tag;
+  };
+  for (const char* type : {"f32", "bf16"}) {
+    const fs::path one = train("1", type), three = train("3", type);
+    CHECK(losses(one).size() == 8);
+    CHECK(losses(one) == losses(three));
+    CHECK(weights(one) == weights(three));
+  }
+}
+
 TEST_CASE("the seed changes the run") {
   const TempFolder folder;
   const fs::path a = train_mlp(folder.path(), "a", {"TRAIN.MAX_STEPS", "2"});

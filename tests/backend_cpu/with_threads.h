@@ -1,4 +1,4 @@
-// A number of threads for the length of a scope.
+// A number of threads, and deterministic mode, for the length of a scope.
 #pragma once
 
 #include "lib/backend/cpu/parallel.h"
@@ -14,6 +14,17 @@ class WithThreads {
 
  private:
   int before_;
+};
+
+class WithDeterministic {
+ public:
+  WithDeterministic() : before_(deterministic()) { set_deterministic(true); }
+  ~WithDeterministic() { set_deterministic(before_); }
+  WithDeterministic(const WithDeterministic&) = delete;
+  WithDeterministic& operator=(const WithDeterministic&) = delete;
+
+ private:
+  bool before_;
 };
 
 }  // namespace trainer::cpu

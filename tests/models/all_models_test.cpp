@@ -5,6 +5,7 @@
 #include "lib/config/config.h"
 #include "lib/nn/model.h"
 #include "lib/optim/parameters.h"
+#include "tests/backend_cpu/with_threads.h"
 #include "tests/catch.h"
 #include "tests/support/weights.h"
 #include "tests/temp_folder.h"
@@ -25,8 +26,8 @@ std::unique_ptr<nn::Model> make(const std::string& name, uint64_t seed) {
   return model;
 }
 
-Tensor images() {
-  Tensor x = Tensor::empty({batch, size, size, 3});
+Tensor images(int64_t samples = batch) {
+  Tensor x = Tensor::empty({samples, size, size, 3});
   const Rng rng = Rng(0).fork("images");
   for (int64_t i = 0; i < x.numel(); ++i)
     x.data<float>()[i] = 2 * rng.uniform(0, static_cast<uint64_t>(i)) - 1;
@@ -80,6 +81,36 @@ TEST_CASE("every model: output shape, features, a gradient for every parameter")
       found = found || (path == model->classifier() + ".weight" && p->var.shape()[0] == classes);
     }
     CHECK(found);
+  }
+}
+
+TEST_CASE("every model: in deterministic mode the same bits on any number of threads") {
+  static constexpr int64_t samples = 7;
+  const cpu::WithDeterministic deterministic;
+  const Tensor x = images(samples);
+  const std::vector<int64_t> labels{1, 2, 3, 4, 5, 6, 7};
+  for (const std::string& name : quick_models()) {
+    for (const DType type : {DType::f32, DType::bf16}) {
+      INFO(name << ", " << name_of(type));
+      const auto model = make(name, 1);
+      nn::Context context{.training = true};
+      nn::attach(*model, context);
+      optim::Parameters parameters(*model, {}, {}, {.compute = type});
+      Tensor first_logits, first_gradients;
+      for (const int n : {1, 2, 3, 5}) {
+        INFO(n << " threads");
+        const cpu::WithThreads threads(n);
+        parameters.zero_grad();
+        const Var logits = (*model)(Var(x));
+        autograd::softmax_cross_entropy(logits, Tensor::of<int64_t>(std::span(labels), {samples})).backward();
+        if (n == 1) {
+          first_logits = logits.value().clone();
+          first_gradients = parameters.gradients().clone();
+        }
+        CHECK(equal(logits.value(), first_logits));
+        CHECK(equal(parameters.gradients(), first_gradients));
+      }
+    }
   }
 }
 

@@ -4,8 +4,9 @@
 //   TEST_OP("relu", relu_cases, ops::Relu, ops::ReluBackward);   // test_ops [relu]
 //
 // That gives two tests. "backends": every backend with kernels for these ops computes what ref computes,
-// forward and backward. "gradients": the backward kernels of ref are the derivatives of its forward kernels,
-// by central differences in f64.
+// forward and backward, and on the CPU in deterministic mode the same bits on any number of threads.
+// "gradients": the backward kernels of ref are the derivatives of its forward kernels, by central differences
+// in f64.
 #pragma once
 
 #include <functional>

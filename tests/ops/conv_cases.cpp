@@ -63,9 +63,15 @@ std::vector<Conv> convolutions() {
   };
 }
 
-/// Where the CPU backend uses Winograd's algorithm by itself. (Too large for differences in f64.)
+/// Where the CPU backend uses Winograd's algorithm by itself, and where deterministic mode cuts the samples
+/// into pieces, not all of a size. (Too large for differences in f64.)
 std::vector<Conv> large_convolutions() {
   return {
+      {"groups 2, 7 samples", {7, 8, 8, 32}, 64, 3, {.padding = 1, .groups = 2}, true},
+      {"1x1 stride 2, 5 samples", {5, 15, 14, 96}, 130, 1, {.stride = 2}, true},
+      {"3x3 stride 2, 11 samples", {11, 17, 16, 20}, 37, 3, {.stride = 2, .padding = 1}},
+      {"3x3 dilation 2, 9 samples", {9, 12, 12, 17}, 33, 3, {.padding = 2, .dilation = 2}, true},
+      {"depthwise 3x3, 9 samples", {9, 28, 27, 68}, 68, 3, {.padding = 1, .groups = 68}, true},
       {"3x3, 12x12 maps of many channels", {4, 12, 12, 64}, 48, 3, {.padding = 1}, true},
       {"3x3 without padding, of many channels", {4, 14, 14, 64}, 64, 3},
   };

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "tests/backend_cpu/with_threads.h"
 #include "tests/ops/cases.h"
 
 namespace trainer::test {
@@ -62,6 +63,39 @@ void compare(const char* what, const Tensors& got, const Tensors& expected, doub
   }
 }
 
+bool same_bits(const Tensor& a, const Tensor& b) {
+  if (!a.defined() || !b.defined()) return a.defined() == b.defined();
+  return a.shape() == b.shape() && a.dtype() == b.dtype() &&
+         std::equal(a.raw(), a.raw() + a.bytes(), b.raw());
+}
+
+using Compute = std::function<Tensors()>;
+
+/// What the CPU computes in deterministic mode: the same bits on any number of threads.
+Tensors on_any_threads(const Compute& compute) {
+  const cpu::WithDeterministic deterministic;
+  Tensors first;
+  for (const int n : {1, 2, 3, 5}) {
+    const cpu::WithThreads threads(n);
+    const Tensors got = compute();
+    if (first.empty()) first = got;
+    INFO(n << " threads");
+    for (size_t i = 0; i < got.size(); ++i) CHECK(same_bits(got[i], first[i]));
+  }
+  return first;
+}
+
+/// Compares what `compute` gives on a device, in all modes, and returns it.
+Tensors checked(const char* what, Device device, const Tensors& expected, double tolerance,
+                const Compute& compute) {
+  const Tensors got = compute();
+  compare(what, got, expected, tolerance);
+  if (device.kind != Device::Kind::cpu) return got;
+  INFO("deterministic");
+  compare(what, on_any_threads(compute), expected, tolerance);
+  return got;
+}
+
 void compare_case(const Case& c, Device device, DType dtype) {
   INFO(c.name << ", " << name_of(dtype) << " on " << device.str());
   Inputs source(dtype);
@@ -69,9 +103,9 @@ void compare_case(const Case& c, Device device, DType dtype) {
   const Tensors in = map(host, [&](const Tensor& t) { return t.to(device); });
   const Tensors ref_in = map(host, widened);
 
-  const Tensors out = c.forward(in);
   const Tensors ref_out = c.forward(ref_in);
-  compare("output", out, ref_out, c.exact ? 0 : tolerance(dtype, c.terms));
+  const Tensors out = checked("output", device, ref_out, c.exact ? 0 : tolerance(dtype, c.terms),
+                              [&] { return c.forward(in); });
 
   if (!c.backward) return;
   // Both start from the same outputs: a rounding error at a ReLU's corner would otherwise pass for a wrong
@@ -79,9 +113,9 @@ void compare_case(const Case& c, Device device, DType dtype) {
   Tensors saved;
   for (size_t i = 0; i < out.size(); ++i) saved.push_back(ref_out[i].to(out[i].dtype()).to(device));
   const Tensor dy = source.normal(out[0].shape()).to(out[0].dtype());
-  const Tensors gradients = c.backward(in, saved, dy.to(device));
-  const Tensors ref_gradients = c.backward(ref_in, map(saved, widened), widened(dy));
-  compare("gradient", gradients, ref_gradients, tolerance(dtype, c.terms));
+  const Tensor device_dy = dy.to(device);
+  checked("gradient", device, c.backward(ref_in, map(saved, widened), widened(dy)), tolerance(dtype, c.terms),
+          [&] { return c.backward(in, saved, device_dy); });
 }
 
 double dot(const Tensor& a, const Tensor& b) {

@@ -39,5 +39,12 @@ std::vector<Case> linear_cases() {
 
 TEST_OP("linear", linear_cases, ops::Linear, ops::LinearBackwardData, ops::LinearBackwardWeight)
 
+TEST_CASE("linear: backends, large enough for several pieces", "[linear][backends]") {
+  const std::vector<Case> cases{make({333, 130}, 200, true), make({3, 401, 64}, 131, true),
+                                make({650, 47}, 300, false)};
+  compare_backends("linear", cases,
+                   has_kernels<ops::Linear, ops::LinearBackwardData, ops::LinearBackwardWeight>);
+}
+
 }  // namespace
 }  // namespace trainer::test

@@ -155,6 +155,15 @@ TEST_CASE("what changed since a checkpoint is judged key by key") {
   CHECK(changes[2].key == "processes");
   check_changes(changes, "here");
 
+  Origin one = before, two = before;
+  one.threads = 1;
+  two.threads = 2;
+  CHECK(compare(one, two).at(0).effect == Effect::bits);
+  one.config.push_back("DETERMINISTIC: True");
+  CHECK(compare(one, two).at(0).effect == Effect::bits);
+  two.config.push_back("DETERMINISTIC: True");
+  CHECK(compare(one, two).at(0).effect == Effect::none);
+
   now = before;
   now.precision = "f16 (O1)";  // DEVICE auto has found a GPU: no key says so
   const auto other = compare(before, now);

@@ -7,7 +7,7 @@
 #include "lib/backend/cpu/any_float.h"
 #include "lib/backend/cpu/onednn.h"
 #include "lib/backend/cpu/packing.h"
-#include "lib/backend/cpu/parallel.h"
+#include "lib/backend/cpu/pieces.h"
 #include "lib/backend/cpu/primitive_cache.h"
 #include "lib/backend/cpu/winograd.h"
 
@@ -20,18 +20,26 @@ using BackwardData = dnnl::convolution_backward_data;
 using BackwardWeights = dnnl::convolution_backward_weights;
 constexpr auto direct = dnnl::algorithm::convolution_direct;
 
-/// Everything oneDNN needs to know of a convolution.
+/// Everything oneDNN needs to know of a convolution, or of a piece of its samples.
 struct Problem {
   Shape x, w, y;
   ops::Conv2dArgs args;
   bool bias;
   DType type;  // of activations and weights; bias and its gradient are f32
   DType dw_type = DType::f32;
+  int64_t largest = x[0];  // samples of the largest piece
 
+  Problem piece(int64_t samples, int64_t of_largest) const {
+    Problem p = *this;
+    p.x = x.with(0, samples);
+    p.y = y.with(0, samples);
+    p.largest = of_largest;
+    return p;
+  }
   double flops() const {
     return 2.0 * static_cast<double>(y.numel()) * static_cast<double>(w.numel() / w[0]);
   }
-  Key key(int nthr) const {
+  Key key(const Pieces& pieces) const {
     return {x[0],
             x[1],
             x[2],
@@ -49,7 +57,9 @@ struct Problem {
             bias,
             static_cast<int64_t>(type),
             static_cast<int64_t>(dw_type),
-            nthr};
+            largest,
+            pieces.threads(),
+            pieces.primitive_threads()};
   }
 
   memory::dims strides() const { return {args.stride.h, args.stride.w}; }
@@ -85,19 +95,30 @@ struct Problem {
                             : strided(w_dims(), {filter * (w[0] / args.groups), s[0], s[1], s[2], s[3]}, t);
   }
 
-  Forward::primitive_desc forward() const {
-    return forward_desc<Forward>(dnnl::prop_kind::forward_training, direct, x_desc(),
-                                 any_layout(w_dims(), type), bias_desc(), y_desc(), strides(), dilates(),
-                                 padding_before(), padding_after());
+  /// The layout that a piece's primitive, of the description `of`, has for packed weights: that which the
+  /// largest prefers, so that all pieces share them.
+  template <class F>
+  memory::desc packed(DType t, const F& of) const {
+    return x[0] == largest ? any_layout(w_dims(), t) : of(piece(largest, largest));
   }
+
+  Forward::primitive_desc forward(const memory::desc& w_layout) const {
+    return forward_desc<Forward>(dnnl::prop_kind::forward_training, direct, x_desc(), w_layout, bias_desc(),
+                                 y_desc(), strides(), dilates(), padding_before(), padding_after());
+  }
+  Forward::primitive_desc forward() const { return forward(any_layout(w_dims(), type)); }
 };
 
 struct ForwardPlan {
   Packing packing;
   Primitive convolution;
 
+  static Forward::primitive_desc describe(const Problem& p) {
+    return p.forward(
+        p.packed(p.type, [](const Problem& largest) { return describe(largest).weights_desc(); }));
+  }
   static ForwardPlan make(const Problem& p) {
-    const auto pd = p.forward();
+    const auto pd = describe(p);
     const auto w = pd.weights_desc();
     return {Packing(p.w_desc(p.type), w, w), Primitive(Forward(pd),
                                                        {{DNNL_ARG_SRC, p.x_desc()},
@@ -112,10 +133,13 @@ struct BackwardDataPlan {
   Packing packing;
   Primitive convolution;
 
+  static BackwardData::primitive_desc describe(const Problem& p) {
+    const auto w = p.packed(p.type, [](const Problem& largest) { return describe(largest).weights_desc(); });
+    return backward_desc<BackwardData>(p.forward(), direct, p.x_desc(), w, p.y_desc(), p.strides(),
+                                       p.dilates(), p.padding_before(), p.padding_after());
+  }
   static BackwardDataPlan make(const Problem& p) {
-    const auto pd = backward_desc<BackwardData>(p.forward(), direct, p.x_desc(),
-                                                any_layout(p.w_dims(), p.type), p.y_desc(), p.strides(),
-                                                p.dilates(), p.padding_before(), p.padding_after());
+    const auto pd = describe(p);
     const auto w = pd.weights_desc();
     return {
         Packing(p.w_desc(p.type), w, w),
@@ -129,10 +153,14 @@ struct BackwardWeightPlan {
   Packing unpacking;
   Primitive convolution;
 
+  static BackwardWeights::primitive_desc describe(const Problem& p) {
+    const auto dw =
+        p.packed(p.dw_type, [](const Problem& largest) { return describe(largest).diff_weights_desc(); });
+    return backward_desc<BackwardWeights>(p.forward(), direct, p.x_desc(), dw, p.bias_desc(), p.y_desc(),
+                                          p.strides(), p.dilates(), p.padding_before(), p.padding_after());
+  }
   static BackwardWeightPlan make(const Problem& p) {
-    const auto pd = backward_desc<BackwardWeights>(
-        p.forward(), direct, p.x_desc(), any_layout(p.w_dims(), p.dw_type), p.bias_desc(), p.y_desc(),
-        p.strides(), p.dilates(), p.padding_before(), p.padding_after());
+    const auto pd = describe(p);
     const auto dw = pd.diff_weights_desc();
     return {Packing(dw, p.w_desc(p.dw_type), dw), Primitive(BackwardWeights(pd),
                                                             {{DNNL_ARG_SRC, p.x_desc()},
@@ -143,20 +171,29 @@ struct BackwardWeightPlan {
   }
 };
 
+/// The calling thread's plan for a piece of so many samples.
 template <class Plan>
-Plan& plan(const Problem& p, int nthr) {
-  return cached<Plan>(p.key(nthr), [&] { return Plan::make(p); });
+Plan& plan(const Problem& whole, const Pieces& pieces, int64_t samples) {
+  const Problem p = whole.piece(samples, pieces.largest());
+  return cached<Plan>(p.key(pieces), [&] {
+    const ThreadScope scope(pieces.primitive_threads());
+    return Plan::make(p);
+  });
 }
 
 void forward(const Tensor& x, const Tensor& w, const Tensor& bias, const ops::Conv2dArgs& args, Tensor& y) {
   if (y.numel() == 0) return;
   if (winograd::wanted(y, w, args)) return in_f32<ops::Conv2d, winograd::forward>(x, w, bias, args, y);
   const Problem p{x.shape(), w.shape(), y.shape(), args, bias.defined(), x.dtype()};
-  const ThreadScope scope(threads_for(p.flops()));
-  auto& [packing, convolution] = plan<ForwardPlan>(p, threads_for(p.flops()));
-  const PackedWeights packed = pack(w, packing);
+  const Pieces pieces(p.x[0], p.flops());
+  const ThreadScope scope(pieces.threads());
+  const PackedWeights packed = pack(w, plan<ForwardPlan>(p, pieces, pieces.largest()).packing);
   const Converted<const Tensor&> b(bias, f32_alone);
-  convolution.run({x.raw(), packed.data, p.bias ? b.value.raw() : nullptr, y.raw()});
+  pieces.run([&](int64_t, int64_t begin, int64_t end) {
+    plan<ForwardPlan>(p, pieces, end - begin)
+        .convolution.run(
+            {from_row(x, begin), packed.data, p.bias ? b.value.raw() : nullptr, from_row(y, begin)});
+  });
 }
 
 void backward_data(const Tensor& dy, const Tensor& w, const ops::Conv2dArgs& args, Tensor& dx) {
@@ -165,10 +202,13 @@ void backward_data(const Tensor& dy, const Tensor& w, const ops::Conv2dArgs& arg
   if (winograd::wanted(dx, w, args))
     return in_f32<ops::Conv2dBackwardData, winograd::backward_data>(dy, w, args, dx);
   const Problem p{dx.shape(), w.shape(), dy.shape(), args, false, dy.dtype()};
-  const ThreadScope scope(threads_for(p.flops()));
-  auto& [packing, convolution] = plan<BackwardDataPlan>(p, threads_for(p.flops()));
-  const PackedWeights packed = pack(w, packing);
-  convolution.run({dy.raw(), packed.data, dx.raw()});
+  const Pieces pieces(p.x[0], p.flops());
+  const ThreadScope scope(pieces.threads());
+  const PackedWeights packed = pack(w, plan<BackwardDataPlan>(p, pieces, pieces.largest()).packing);
+  pieces.run([&](int64_t, int64_t begin, int64_t end) {
+    plan<BackwardDataPlan>(p, pieces, end - begin)
+        .convolution.run({from_row(dy, begin), packed.data, from_row(dx, begin)});
+  });
 }
 
 void backward_weight(const Tensor& dy, const Tensor& x, const ops::Conv2dArgs& args, Tensor& dw,
@@ -180,14 +220,25 @@ void backward_weight(const Tensor& dy, const Tensor& x, const ops::Conv2dArgs& a
   }
   if (winograd::wanted(dy, dw, args))
     return in_f32<ops::Conv2dBackwardWeight, winograd::backward_weight>(dy, x, args, dw, dbias);
-  const Problem p{x.shape(), dw.shape(), dy.shape(), args, dbias.defined(), x.dtype(), dw.dtype()};
-  const ThreadScope scope(threads_for(p.flops()));
-  auto& [unpacking, convolution] = plan<BackwardWeightPlan>(p, threads_for(p.flops()));
-  const Storage buffer = unpacking.needed() ? unpacking.buffer() : Storage();
-  void* packed = buffer ? static_cast<void*>(buffer.data()) : dw.raw();
-  Converted<Tensor&> db(dbias, f32_alone);
-  convolution.run({x.raw(), dy.raw(), packed, p.bias ? db.value.raw() : nullptr});
-  if (buffer) unpacking.run(packed, dw.raw());
+  Problem p{x.shape(), dw.shape(), dy.shape(), args, dbias.defined(), x.dtype()};
+  const Pieces pieces(p.x[0], p.flops(), 1, Partials::most(dw.bytes()));
+  const ThreadScope scope(pieces.threads());
+  Converted<Tensor&> sum(dw, pieces.count() > 1 ? f32_alone : native_in_onednn), db(dbias, f32_alone);
+  p.dw_type = sum.value.dtype();
+  const auto unpacking = [&]() -> Packing& {
+    return plan<BackwardWeightPlan>(p, pieces, pieces.largest()).unpacking;
+  };
+  const Storage buffer = unpacking().needed() ? unpacking().buffer() : Storage();
+  void* packed = buffer ? static_cast<void*>(buffer.data()) : sum.value.raw();
+  const Partials partial_dw(pieces, unpacking().bytes(), packed),
+      partial_db(pieces, p.bias ? db.value.bytes() : 0, p.bias ? db.value.raw() : nullptr);
+  pieces.run([&](int64_t i, int64_t begin, int64_t end) {
+    plan<BackwardWeightPlan>(p, pieces, end - begin)
+        .convolution.run({from_row(x, begin), from_row(dy, begin), partial_dw[i], partial_db[i]});
+  });
+  partial_dw.add();
+  partial_db.add();
+  if (buffer) unpacking().run(packed, sum.value.raw());
 }
 
 [[maybe_unused]] const bool added[] = {

@@ -8,7 +8,7 @@
 #include "lib/backend/cpu/floats.h"
 #include "lib/backend/cpu/onednn.h"
 #include "lib/backend/cpu/packing.h"
-#include "lib/backend/cpu/parallel.h"
+#include "lib/backend/cpu/pieces.h"
 #include "lib/backend/cpu/primitive_cache.h"
 
 namespace trainer::cpu {
@@ -20,13 +20,50 @@ struct Gemm {
   bool transpose_a = false, transpose_b = false, bias = false;  // the bias is f32
   bool weights = false;                                         // b is a parameter
   DType type, c_type;                                           // of a and b; of c
+  int64_t largest = m, whole = m;  // rows of the largest piece, and of all of them
+
+  Gemm piece(int64_t rows, int64_t of_largest) const {
+    Gemm g = *this;
+    g.m = rows;
+    g.largest = of_largest;
+    return g;
+  }
 
   double flops() const {
     return 2.0 * static_cast<double>(m) * static_cast<double>(k) * static_cast<double>(n);
   }
-  dnnl::memory::desc matrix(int64_t rows, int64_t columns, bool transposed) const {
-    return transposed ? strided({rows, columns}, {1, rows}, type)
-                      : strided({rows, columns}, {columns, 1}, type);
+  Key key(const Pieces& pieces) const {
+    return {m,
+            k,
+            n,
+            transpose_a,
+            transpose_b,
+            bias,
+            weights,
+            static_cast<int64_t>(type),
+            static_cast<int64_t>(c_type),
+            largest,
+            whole,
+            pieces.threads(),
+            pieces.primitive_threads()};
+  }
+  dnnl::memory::desc a_desc() const {
+    return strided({m, k}, transpose_a ? dnnl::memory::dims{1, whole} : dnnl::memory::dims{k, 1}, type);
+  }
+  dnnl::memory::desc b_desc() const {
+    return strided({k, n}, transpose_b ? dnnl::memory::dims{1, k} : dnnl::memory::dims{n, 1}, type);
+  }
+  dnnl::memory::desc bias_desc() const { return plain({1, n}); }
+  dnnl::memory::desc c_desc() const { return plain({m, n}, c_type); }
+
+  /// Whether enough rows share a copy of b in another layout.
+  bool packs() const { return weights && whole >= 512; }
+  /// With b in the layout that the primitive of the largest piece prefers, so that all pieces share it.
+  dnnl::matmul::primitive_desc describe() const {
+    const auto b = !packs()       ? b_desc()
+                   : m == largest ? any_layout({k, n}, type)
+                                  : piece(largest, largest).describe().weights_desc();
+    return forward_desc<dnnl::matmul>(a_desc(), b, bias ? bias_desc() : dnnl::memory::desc(), c_desc());
   }
 };
 
@@ -35,40 +72,40 @@ struct GemmPlan {
   Primitive matmul;
 
   static GemmPlan make(const Gemm& g) {
-    static constexpr int64_t enough_rows = 512;
-    const auto a = g.matrix(g.m, g.k, g.transpose_a), b = g.matrix(g.k, g.n, g.transpose_b);
-    const auto c = plain({g.m, g.n}, g.c_type), bias = plain({1, g.n});
-    const auto pd =
-        forward_desc<dnnl::matmul>(a, g.weights && g.m >= enough_rows ? any_layout({g.k, g.n}, g.type) : b,
-                                   g.bias ? bias : dnnl::memory::desc(), c);
+    const auto pd = g.describe();
     const auto packed = pd.weights_desc();
-    return {
-        Packing(b, packed, packed),
-        Primitive(dnnl::matmul(pd),
-                  {{DNNL_ARG_SRC, a}, {DNNL_ARG_WEIGHTS, packed}, {DNNL_ARG_BIAS, bias}, {DNNL_ARG_DST, c}},
-                  pd.scratchpad_desc())};
+    return {Packing(g.b_desc(), packed, packed), Primitive(dnnl::matmul(pd),
+                                                           {{DNNL_ARG_SRC, g.a_desc()},
+                                                            {DNNL_ARG_WEIGHTS, packed},
+                                                            {DNNL_ARG_BIAS, g.bias_desc()},
+                                                            {DNNL_ARG_DST, g.c_desc()}},
+                                                           pd.scratchpad_desc())};
   }
 };
 
 void run(const Gemm& g, const Tensor& a, const Tensor& b, const Tensor& bias, Tensor& c) {
+  static constexpr int64_t smallest_piece = 64;  // rows
   if (c.numel() == 0) return;
   if (g.k == 0 && !g.bias) return c.zero();
-  const int nthr = threads_for(g.flops());
-  const ThreadScope scope(nthr);
-  const Key key{g.m,
-                g.k,
-                g.n,
-                g.transpose_a,
-                g.transpose_b,
-                g.bias,
-                g.weights,
-                static_cast<int64_t>(g.type),
-                static_cast<int64_t>(g.c_type),
-                nthr};
+  const Pieces pieces(g.m, g.flops(), smallest_piece);
+  const ThreadScope scope(pieces.threads());
+  const auto plan = [&](int64_t rows) -> GemmPlan& {
+    const Gemm piece = g.piece(rows, pieces.largest());
+    return cached<GemmPlan>(piece.key(pieces), [&] {
+      const ThreadScope threads(pieces.primitive_threads());
+      return GemmPlan::make(piece);
+    });
+  };
   const Converted<const Tensor&> f32_bias(bias, f32_alone);
-  auto& [packing, matmul] = cached<GemmPlan>(key, [&] { return GemmPlan::make(g); });
-  const PackedWeights packed = pack(b, packing);
-  matmul.run({a.raw(), packed.data, g.bias ? f32_bias.value.raw() : nullptr, c.raw()});
+  const PackedWeights packed =
+      g.packs() ? pack(b, plan(pieces.largest()).packing) : PackedWeights{{}, b.raw()};
+  const auto a_step = static_cast<int64_t>(size_of(g.type)) * (g.transpose_a ? 1 : g.k),
+             c_step = static_cast<int64_t>(size_of(g.c_type)) * g.n;
+  pieces.run([&](int64_t, int64_t begin, int64_t end) {
+    plan(end - begin)
+        .matmul.run({a.raw() + begin * a_step, packed.data, g.bias ? f32_bias.value.raw() : nullptr,
+                     c.raw() + begin * c_step});
+  });
 }
 
 void forward(const Tensor& x, const Tensor& w, const Tensor& bias, Tensor& y) {

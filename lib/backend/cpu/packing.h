@@ -7,20 +7,25 @@
 
 namespace trainer::cpu {
 
-/// A layout conversion of weights, or none where the layouts agree.
+/// A layout conversion of weights, or none where the layouts agree. Made by the thread that first runs it,
+/// for as many threads as run it.
 class Packing {
  public:
   Packing(const dnnl::memory::desc& from, const dnnl::memory::desc& to, const dnnl::memory::desc& packed)
-      : bytes_(packed.get_size()) {
-    if (from != to) reorder_ = make_reorder(from, to);
-  }
-  bool needed() const { return reorder_.has_value(); }
+      : from_(from), to_(to), bytes_(packed.get_size()), needed_(from != to) {}
+  bool needed() const { return needed_; }
+  size_t bytes() const { return bytes_; }  ///< of packed weights
   Storage buffer() const { return Storage(bytes_, Device{}); }
-  void run(const void* from, void* to) { reorder_->run({from, to}); }
+  void run(const void* from, void* to) {
+    if (!reorder_) reorder_ = make_reorder(from_, to_);
+    reorder_->run({from, to});
+  }
 
  private:
-  std::optional<Primitive> reorder_;
+  dnnl::memory::desc from_, to_;
   size_t bytes_;
+  bool needed_;
+  std::optional<Primitive> reorder_;
 };
 
 /// Weights in a primitive's layout: a copy in `storage`, or the tensor itself.

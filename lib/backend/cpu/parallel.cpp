@@ -15,6 +15,11 @@ std::atomic<int>& thread_count() {
   return count;
 }
 
+std::atomic<bool>& deterministic_mode() {
+  static std::atomic<bool> on{false};
+  return on;
+}
+
 }  // namespace
 
 int threads() { return thread_count().load(std::memory_order_relaxed); }
@@ -23,6 +28,10 @@ void set_threads(int n) {
   check(Exit::usage, n >= 1, "THREADS: {} is not a number of threads; at least 1 is needed", n);
   thread_count().store(n, std::memory_order_relaxed);
 }
+
+bool deterministic() { return deterministic_mode().load(std::memory_order_relaxed); }
+
+void set_deterministic(bool on) { deterministic_mode().store(on, std::memory_order_relaxed); }
 
 ThreadScope::ThreadScope(int n) : before_(omp_get_max_threads()) {
   if (n != before_) omp_set_num_threads(n);

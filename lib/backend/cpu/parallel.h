@@ -1,7 +1,8 @@
 // Loops over the threads of one pool: OpenMP's, which oneDNN uses as well.
 //
 // Ranges are split statically, and reductions go over chunks that depend on the shape alone and are combined
-// in order: results depend neither on timing nor (reductions of our own kernels) on the number of threads.
+// in order: results depend neither on timing nor (those of our own kernels) on the number of threads; those
+// of oneDNN do, but for deterministic mode (pieces.h).
 #pragma once
 
 #include <algorithm>
@@ -14,6 +15,11 @@ namespace trainer::cpu {
 int threads();
 /// Throws Error(Exit::usage) unless n >= 1. Takes effect for kernels started afterwards, from any thread.
 void set_threads(int n);
+
+/// DETERMINISTIC: oneDNN's results do not depend on the number of threads either; see pieces.h. At first off.
+/// Takes effect for kernels started afterwards, from any thread.
+bool deterministic();
+void set_deterministic(bool);
 
 /// Elements of a cheap elementwise loop that take about as long as waking the pool pays for (some
 /// microseconds).

@@ -15,7 +15,7 @@ namespace trainer::cpu {
 
 /// Everything a primitive's descriptor is made of, as numbers.
 struct Key {
-  static constexpr size_t size = 20;
+  static constexpr size_t size = 24;
   std::array<int64_t, size> numbers{};  // unused ones stay 0
 
   Key(std::initializer_list<int64_t> values) {
