@@ -10,7 +10,7 @@
 namespace trainer::app {
 namespace {
 
-constexpr size_t longest_shapes = 15;
+constexpr size_t longest_shapes = 20;
 
 struct Line {
   std::string name;

@@ -1,10 +1,11 @@
 // Convolution through oneDNN. Activations stay channels last; weights and their gradient are copied to and
 // from the layout that the primitive prefers, which is worth it for all but the smallest maps: with plain
-// weights oneDNN falls back to im2col + GEMM at half the speed. 3x3 convolutions go to winograd.h where that
-// is faster.
+// weights oneDNN falls back to im2col + GEMM at half the speed. Where that is faster, 3x3 convolutions go to
+// winograd.h, and those of single pixels are products of matrices.
 #include "lib/ops/conv.h"
 
 #include "lib/backend/cpu/any_float.h"
+#include "lib/backend/cpu/matmul.h"
 #include "lib/backend/cpu/onednn.h"
 #include "lib/backend/cpu/packing.h"
 #include "lib/backend/cpu/pieces.h"
@@ -181,8 +182,29 @@ Plan& plan(const Problem& whole, const Pieces& pieces, int64_t samples) {
   });
 }
 
+/// Each pixel of y is w [O, C] times that pixel of x. Without matrix units oneDNN's product is at least as fast as
+/// its convolution, up to a fifth faster on small maps.
+bool is_product(const Tensor& w, const ops::Conv2dArgs& a) {
+  return w.size(1) == 1 && w.size(2) == 1 && a.stride == 1 && a.padding == 0 && a.groups == 1 && !has_amx();
+}
+/// The gradient of weights sums over all pixels, which the convolution splits better: measured on the shapes of
+/// ResNet-50, the product is up to 1.4 times as fast in f32 where there are more outputs than inputs, and 1.1 times
+/// in bf16 where there are few pixels.
+bool is_product_backward_weight(const Tensor& dy, const Tensor& dw, const ops::Conv2dArgs& a) {
+  static constexpr int64_t few = 4096;
+  return is_product(dw, a) &&
+         (dy.dtype() == DType::bf16 ? dy.shape().rows() <= few : dw.size(0) >= dw.size(3));
+}
+
+Tensor matrix(const Tensor& t) { return t.view({t.shape().rows(), t.shape().back()}); }
+Tensor matrix_of_weights(const Tensor& w) { return w.view({w.size(0), w.size(3)}); }
+
 void forward(const Tensor& x, const Tensor& w, const Tensor& bias, const ops::Conv2dArgs& args, Tensor& y) {
   if (y.numel() == 0) return;
+  if (is_product(w, args)) {
+    Tensor pixels = matrix(y);
+    return linear(matrix(x), matrix_of_weights(w), bias, pixels);
+  }
   if (winograd::wanted(y, w, args)) return in_f32<ops::Conv2d, winograd::forward>(x, w, bias, args, y);
   const Problem p{x.shape(), w.shape(), y.shape(), args, bias.defined(), x.dtype()};
   const Pieces pieces(p.x[0], p.flops());
@@ -199,6 +221,10 @@ void forward(const Tensor& x, const Tensor& w, const Tensor& bias, const ops::Co
 void backward_data(const Tensor& dy, const Tensor& w, const ops::Conv2dArgs& args, Tensor& dx) {
   if (dx.numel() == 0) return;
   if (dy.numel() == 0) return dx.zero();
+  if (is_product(w, args)) {
+    Tensor pixels = matrix(dx);
+    return linear_backward_data(matrix(dy), matrix_of_weights(w), pixels);
+  }
   if (winograd::wanted(dx, w, args))
     return in_f32<ops::Conv2dBackwardData, winograd::backward_data>(dy, w, args, dx);
   const Problem p{dx.shape(), w.shape(), dy.shape(), args, false, dy.dtype()};
@@ -217,6 +243,10 @@ void backward_weight(const Tensor& dy, const Tensor& x, const ops::Conv2dArgs& a
     dw.zero();
     if (dbias.defined()) dbias.zero();
     return;
+  }
+  if (is_product_backward_weight(dy, dw, args)) {
+    Tensor weights = matrix_of_weights(dw);
+    return linear_backward_weight(matrix(dy), matrix(x), weights, dbias);
   }
   if (winograd::wanted(dy, dw, args))
     return in_f32<ops::Conv2dBackwardWeight, winograd::backward_weight>(dy, x, args, dw, dbias);

@@ -1,7 +1,7 @@
 // Linear layers through oneDNN's matmul. Activations stay as they are. Weights are copied into the layout
 // that the primitive prefers where enough rows share the copy: that is 4 % faster than what it packs by
 // itself.
-#include "lib/ops/matmul.h"
+#include "lib/backend/cpu/matmul.h"
 
 #include "lib/backend/cpu/any_float.h"
 #include "lib/backend/cpu/column_sum.h"
@@ -10,6 +10,7 @@
 #include "lib/backend/cpu/packing.h"
 #include "lib/backend/cpu/pieces.h"
 #include "lib/backend/cpu/primitive_cache.h"
+#include "lib/ops/matmul.h"
 
 namespace trainer::cpu {
 namespace {
@@ -108,7 +109,9 @@ void run(const Gemm& g, const Tensor& a, const Tensor& b, const Tensor& bias, Te
   });
 }
 
-void forward(const Tensor& x, const Tensor& w, const Tensor& bias, Tensor& y) {
+}  // namespace
+
+void linear(const Tensor& x, const Tensor& w, const Tensor& bias, Tensor& y) {
   run({.m = x.shape().rows(),
        .k = w.size(1),
        .n = w.size(0),
@@ -120,7 +123,7 @@ void forward(const Tensor& x, const Tensor& w, const Tensor& bias, Tensor& y) {
       x, w, bias, y);
 }
 
-void backward_data(const Tensor& dy, const Tensor& w, Tensor& dx) {
+void linear_backward_data(const Tensor& dy, const Tensor& w, Tensor& dx) {
   run({.m = dy.shape().rows(),
        .k = w.size(0),
        .n = w.size(1),
@@ -130,7 +133,7 @@ void backward_data(const Tensor& dy, const Tensor& w, Tensor& dx) {
       dy, w, {}, dx);
 }
 
-void backward_weight(const Tensor& dy, const Tensor& x, Tensor& dw, Tensor& dbias) {
+void linear_backward_weight(const Tensor& dy, const Tensor& x, Tensor& dw, Tensor& dbias) {
   run({.m = dw.size(0),
        .k = dy.shape().rows(),
        .n = dw.size(1),
@@ -144,11 +147,10 @@ void backward_weight(const Tensor& dy, const Tensor& x, Tensor& dw, Tensor& dbia
   column_sum(Elements(op, dy), dy.shape().rows(), dw.size(0), floats(op, sums.value));
 }
 
-[[maybe_unused]] const bool added[] = {
-    add_kernel<ops::Linear, forward, native_in_onednn>(),
-    add_kernel<ops::LinearBackwardData, backward_data, native_in_onednn>(),
-    add_kernel<ops::LinearBackwardWeight, backward_weight, native_in_onednn>(),
+[[maybe_unused]] static const bool added[] = {
+    add_kernel<ops::Linear, linear, native_in_onednn>(),
+    add_kernel<ops::LinearBackwardData, linear_backward_data, native_in_onednn>(),
+    add_kernel<ops::LinearBackwardWeight, linear_backward_weight, native_in_onednn>(),
 };
 
-}  // namespace
 }  // namespace trainer::cpu
