@@ -6,18 +6,19 @@
 namespace trainer::test {
 namespace {
 
+/// Control, two arenas (gradient and parameter) and the two moments.
+Tensors state(Inputs& in, int64_t size, double step) {
+  const Tensor control = in.f64({0.001, 0.25, step});
+  return {control, in.statistic({size}), in.statistic({size}), in.statistic({size}), in.variance({size})};
+}
+
 std::vector<Case> adamw_cases() {
   std::vector<Case> cases;
   for (const double step : {1.0, 2.0, 1000.0}) {
     for (const int64_t size : arena_sizes()) {
       cases.push_back({
           .name = fmt::format("{} elements, step {}", size, step),
-          .inputs =
-              [=](Inputs& in) {
-                const Tensor control = in.f64({0.001, 0.25, step});
-                return Tensors{control, in.statistic({size}), in.statistic({size}), in.statistic({size}),
-                               in.variance({size})};
-              },
+          .inputs = [=](Inputs& in) { return state(in, size, step); },
           .forward =
               [=](const Tensors& in) {
                 Tensor parameter = in[2].clone(), exp_avg = in[3].clone(), exp_avg_sq = in[4].clone();
@@ -36,12 +37,7 @@ std::vector<Case> adam_direction_cases() {
     for (const int64_t size : arena_sizes()) {
       cases.push_back({
           .name = fmt::format("{} elements, step {}", size, step),
-          .inputs =
-              [=](Inputs& in) {
-                const Tensor control = in.f64({0.001, 0.25, step});
-                return Tensors{control, in.statistic({size}), in.statistic({size}), in.statistic({size}),
-                               in.variance({size})};
-              },
+          .inputs = [=](Inputs& in) { return state(in, size, step); },
           .forward =
               [=](const Tensors& in) {
                 Tensor gradient = in[2].clone(), exp_avg = in[3].clone(), exp_avg_sq = in[4].clone();
