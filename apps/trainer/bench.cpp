@@ -91,6 +91,10 @@ Command bench_command(const std::vector<std::string>& words) {
   Flag rows{"ROW", "ROW[:DTYPE] ...", "what to measure (--list); all of them if left out",
             [&rows = flags->rows](const std::string& word) { rows.push_back(word); }};
   rows.many = true;
+  for (const Row& row : bench::rows()) {
+    rows.offered.push_back(row.name);
+    for (const std::string& dtype : row.dtypes) rows.offered.push_back(row.name + ":" + dtype);
+  }
   return {.name = "bench",
           .help = "training steps on this machine, beside PyTorch where it is installed",
           .examples =

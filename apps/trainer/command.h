@@ -1,5 +1,5 @@
 // The command line as data: each subcommand is a table of flags and what runs it. command_line.cpp hands the
-// tables to the parser.
+// tables to the parser, completion_table.cpp to the shells, man.cpp to man(1).
 #pragma once
 
 #include <functional>
@@ -17,11 +17,13 @@ struct Flag {
   using Take = std::function<void(const std::string&)>;
 
   std::string name;  ///< "--tag" or "-l"; without dashes it is a positional argument
-  std::string type;  ///< of its value, for people: "NAME"; empty: a switch
+  std::string type;  ///< of its value, for people: "NAME"; FILE, PATH and DIR complete; empty: a switch
   std::string help;
   Take take = {};  ///< empty: its words are taken off the command line before the parser sees it (--opts)
   std::vector<std::string> choices = {};            ///< empty: any value
   std::optional<std::string> alone = std::nullopt;  ///< its value where it is given without one
+  /// What completion offers where other values are possible too: words, or @files, @folders, @keys, @models.
+  std::vector<std::string> offered = {};
   bool required = false;
   bool many = false;    ///< any number of words, one `take` for each
   bool hidden = false;  ///< not in --help: for the program itself
@@ -57,15 +59,22 @@ struct ConfigSource {
 /// --cfg and --opts, of which take_opts() has taken the words away already.
 std::vector<Flag> source_flags(ConfigSource&, const std::string& cfg_help);
 
-// The subcommands. `opts` are the words of --opts, taken off the command line before.
+/// The whole command line: training, and the subcommands below. `words` are all that was given, `opts` those of
+/// --opts, taken off before.
+Command root_command(const std::vector<std::string>& words, const std::vector<std::string>& opts);
+
 Command train_command(const std::vector<std::string>& opts);
 Command config_command();
+Command config_diff_command();
 Command devices_command();
 Command models_command();
 Command inspect_command(const std::vector<std::string>& opts);
 Command predict_command(const std::vector<std::string>& opts);
 /// `words`: the whole command line, which its report repeats.
 Command bench_command(const std::vector<std::string>& words);
+Command completion_command();
+/// `others`: all subcommands beside it.
+Command man_command(const std::vector<Command>& others);
 
 /// What --explain prints: value, type, range, meaning, and each layer that set the key.
 std::string explain(const config::Config&, const std::string& key);

@@ -38,14 +38,18 @@ std::string reference_page() {
   return text;
 }
 
-int print_keys(const std::string& glob) {
+int print_keys(const std::string& glob, bool names) {
   const config::Config config = config::Config::defaults();
   int count = 0;
   for (const std::string& key : config.keys()) {
     if (!glob_match(glob, key)) continue;
+    ++count;
+    if (names) {
+      std::puts(key.c_str());
+      continue;
+    }
     const config::Explanation e = config.explanation(key);
     fmt::print("{:<36} {:<24} {}\n", key, e.default_value.repr(), e.help);
-    ++count;
   }
   check(Exit::usage, count > 0, "no key matches '{}'{}", glob, did_you_mean(glob, config.keys()));
   return 0;
@@ -54,28 +58,40 @@ int print_keys(const std::string& glob) {
 }  // namespace
 
 Command config_command() {
-  auto glob = std::make_shared<std::string>("*");
+  struct Flags {
+    std::string glob = "*";
+    bool names = false;
+  };
+  auto flags = std::make_shared<Flags>();
+  Flag glob = text("GLOB", "PATTERN", "pattern of keys, as 'TRAIN.*'", flags->glob);
+  glob.offered = {"@keys"};
   return {.name = "config",
           .help = "the tree of configuration keys",
           .examples = R"(Examples:
   trainer config keys 'TRAIN.*'
+  trainer config diff configs/digits/cnn.yaml output/cnn/default
   trainer config docs > docs/config.md)",
           .flags = {},
           .run = {},
           .subcommands = {{.name = "docs",
                            .help = "the reference page of all keys (Markdown)",
-                           .examples = "",
+                           .examples = R"(Examples:
+  trainer config docs > docs/config.md)",
                            .flags = {},
                            .run =
                                [] {
                                  std::fputs(reference_page().c_str(), stdout);
                                  return 0;
                                }},
+                          config_diff_command(),
                           {.name = "keys",
                            .help = "keys, their defaults and meaning",
-                           .examples = "",
-                           .flags = {text("GLOB", "PATTERN", "pattern of keys, as 'TRAIN.*'", *glob)},
-                           .run = [glob] { return print_keys(*glob); }}}};
+                           .examples = R"(Examples:
+  trainer config keys
+  trainer config keys 'TRAIN.*'
+  trainer config keys --names | fzf)",
+                           .flags = {std::move(glob), toggle("--names", "only the names", flags->names)},
+                           .run = [flags] { return print_keys(flags->glob, flags->names); }}}};
 }
 
 }  // namespace trainer::app

@@ -88,9 +88,10 @@ Command inspect_command(const std::vector<std::string>& opts) {
       .flags = source_flags(flags->source, "configuration of that model (classes, channels, stem)"),
       .run = [flags] { return inspect(*flags); }};
   command.flags.push_back(std::move(file));
-  command.flags.push_back(text("--against", "MODEL",
-                               "a model's name: lists what would not fit (exit code 4 if anything)",
-                               flags->against));
+  Flag against = text("--against", "MODEL",
+                      "a model's name: lists what would not fit (exit code 4 if anything)", flags->against);
+  against.offered = {"@models"};
+  command.flags.push_back(std::move(against));
   command.flags.push_back(toggle("--json", "for programs", flags->json));
   return command;
 }

@@ -11,18 +11,20 @@
 #include "lib/base/log.h"
 
 namespace trainer::app {
+
+Command root_command(const std::vector<std::string>& words, const std::vector<std::string>& opts) {
+  Command root = train_command(opts);
+  root.subcommands = {devices_command(),     models_command(),     inspect_command(opts), config_command(),
+                      predict_command(opts), bench_command(words), completion_command()};
+  root.subcommands.push_back(man_command(root.subcommands));
+  return root;
+}
+
 namespace {
 
 int run_words(const std::vector<std::string>& words) {
   const Arguments arguments = take_opts(words);
-  Command root = train_command(arguments.opts);
-  root.subcommands = {devices_command(),
-                      models_command(),
-                      inspect_command(arguments.opts),
-                      config_command(),
-                      predict_command(arguments.opts),
-                      bench_command(words)};
-  return run(root, arguments.flags);
+  return run(root_command(words, arguments.opts), arguments.flags);
 }
 
 /// OpenMP's threads wait for each other by spinning, by default for milliseconds. On a machine that others

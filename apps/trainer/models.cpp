@@ -62,12 +62,14 @@ int list(const Flags& flags) {
 
 Command models_command() {
   auto flags = std::make_shared<Flags>();
+  Flag glob = text("GLOB", "PATTERN", "pattern of names, as 'resnet*'", flags->glob);
+  glob.offered = {"@models"};
   return {.name = "models",
           .help = "registered models, their parameters and multiply-accumulates",
           .examples = R"(Examples:
   trainer models
   trainer models 'resnet*' --img-size 32 --json)",
-          .flags = {text("GLOB", "PATTERN", "pattern of names, as 'resnet*'", flags->glob),
+          .flags = {std::move(glob),
                     number("--img-size", "N", "pixels a side (default 224)", flags->size, 8, 4096),
                     number("--in-chans", "N", "input channels (default 3)", flags->channels, 1, 4096),
                     toggle("--json", "for programs", flags->json)},

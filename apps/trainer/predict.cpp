@@ -103,7 +103,9 @@ Command predict_command(const std::vector<std::string>& opts) {
     flag.required = true;
     add(std::move(flag));
   };
-  add(text("--model", "NAME", "a registered model, instead of --cfg", flags->model));
+  Flag model = text("--model", "NAME", "a registered model, instead of --cfg", flags->model);
+  model.offered = {"@models"};
+  add(std::move(model));
   add(text("--weights", "PATH",
            "a .safetensors file, a checkpoint or a run directory; without it the model is as initialised",
            flags->weights));

@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "apps/trainer/command.h"
+#include "apps/trainer/completion_table.h"
 #include "apps/trainer/process.h"
 #include "apps/trainer/profile_report.h"
 #include "apps/trainer/train_modes.h"
@@ -196,10 +197,12 @@ std::vector<Flag> key_flags(ConfigSource& source) {
   };
   std::vector<Flag> flags;
   for (const KeyFlag& f : table) {
-    flags.push_back({f.flag, f.type, f.help, [&source, f](const std::string& word) {
-                       if (f.switched != nullptr && word != "true") return;
-                       source.flags.push_back({f.flag, f.key, f.switched != nullptr ? f.switched : word});
-                     }});
+    Flag flag{f.flag, f.type, f.help, [&source, f](const std::string& word) {
+                if (f.switched != nullptr && word != "true") return;
+                source.flags.push_back({f.flag, f.key, f.switched != nullptr ? f.switched : word});
+              }};
+    if (flag.type == "NAME" || flag.type == "LEVEL") flag.offered = known_values(f.key);
+    flags.push_back(std::move(flag));
   }
   return flags;
 }
@@ -229,10 +232,13 @@ Command train_command(const std::vector<std::string>& opts) {
                   .run = [flags] { return run(*flags); }};
   const auto add = [&](Flag flag) { command.flags.push_back(std::move(flag)); };
   add(toggle("--eval", "evaluate only", flags->eval));
-  add({"--resume", "auto|none|PATH",
-       "auto continues the newest checkpoint of the run directory; none begins anew; or a checkpoint or run "
-       "directory",
-       [&source](const std::string& from) { take_resume(source, from); }});
+  Flag resume{
+      "--resume", "auto|none|PATH",
+      "auto continues the newest checkpoint of the run directory; none begins anew; or a checkpoint or "
+      "run directory",
+      [&source](const std::string& from) { take_resume(source, from); }};
+  resume.offered = {"auto", "none", "@files"};
+  add(std::move(resume));
   Flag throughput = choice("--throughput", "[train|eval]",
                            "measure speed on one synthetic batch and stop; train if left out",
                            flags->throughput, {"train", "eval"});
@@ -247,7 +253,10 @@ Command train_command(const std::vector<std::string>& opts) {
              flags->profile));
   add(toggle("--dry-run", "print layers, shapes, parameters and groups; train nothing", flags->dry_run));
   add(toggle("--dump-config", "print the merged configuration as YAML", flags->dump_config));
-  add(text("--explain", "KEY", "print a key's value, type, meaning, and what set it", flags->explain));
+  Flag explain_flag =
+      text("--explain", "KEY", "print a key's value, type, meaning, and what set it", flags->explain);
+  explain_flag.offered = {"@keys"};
+  add(std::move(explain_flag));
   for (Flag& flag : key_flags(source)) add(std::move(flag));
   return command;
 }

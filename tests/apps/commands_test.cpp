@@ -14,16 +14,6 @@ int count(const std::string& text, const std::string& part) {
 
 }  // namespace
 
-TEST_CASE("flag --help of the program and of every command: on stdout, with an example of its own") {
-  for (const std::string name : {"", "devices", "models", "inspect", "predict", "bench", "config"}) {
-    INFO(name);
-    const Outcome result = succeed(name.empty() ? Words{"--help"} : Words{name, "--help"});
-    CHECK(result.err.empty());
-    CHECK_THAT(result.out, ContainsSubstring("Examples:\n  trainer " + name));
-    CHECK_THAT(result.out, !ContainsSubstring("TEXT") && !ContainsSubstring("INT"));
-  }
-}
-
 TEST_CASE("flag --version names version, compiler, libraries and devices") {
   CHECK_THAT(succeed({"--version"}).out, ContainsSubstring("trainer ") && ContainsSubstring("libraries: ") &&
                                              ContainsSubstring("devices: cpu"));
