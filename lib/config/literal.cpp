@@ -15,6 +15,8 @@ bool is_digit(char c, int base = 10) {
   return base == 16 && ((c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'));
 }
 
+bool is_newline(char c) { return c == '\n' || c == '\r'; }
+
 bool is_word(char c) {
   return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (c & 0x80) != 0;
 }
@@ -40,8 +42,9 @@ class Parser {
   explicit Parser(std::string_view text) : text_(text) {}
 
   std::optional<Value> whole() {
+    if (!empty_lines()) return std::nullopt;
     auto found = items('\0', 0);
-    if (peek() == '#') at_ = text_.size();  // Python allows a comment
+    empty_lines();
     if (!found || at_ != text_.size()) return std::nullopt;
     return std::move(*found).as_tuple();
   }
@@ -60,14 +63,45 @@ class Parser {
     at_ += here;
     return here;
   }
+  void blanks() {
+    while (peek() == ' ' || peek() == '\t' || peek() == '\f') ++at_;
+  }
+  void comment() {
+    while (at_ < text_.size() && !is_newline(peek())) ++at_;
+  }
+  /// What may stand between two tokens: line breaks and comments too, but only inside brackets.
   void space() {
-    while (peek() == ' ' || peek() == '\t' || peek() == '\n' || peek() == '\r') ++at_;
+    for (blanks();; blanks()) {
+      if (peek() == '\\' && is_newline(peek(1))) {
+        at_ += 2;
+      } else if (brackets_ > 0 && peek() == '#') {
+        comment();
+      } else if (brackets_ > 0 && is_newline(peek())) {
+        ++at_;
+      } else {
+        return;
+      }
+    }
+  }
+  /// Lines without a value, before the first or after the last token. False if the next value is indented.
+  bool empty_lines() {
+    for (bool first = true;; first = false) {
+      const size_t start = at_;
+      blanks();
+      if (peek() == '#') comment();
+      if (!is_newline(peek())) return first || at_ == start;
+      ++at_;
+    }
   }
 
   /// One or more values with commas between, and perhaps one at the end, up to `close` (not consumed).
   std::optional<Items> items(char close, int depth) {
     Items out;
-    for (space(); !(out.comma && (peek() == close || at_ == text_.size())); space()) {
+    const auto at_end = [&] {
+      const bool line_ends = brackets_ == 0 && (is_newline(peek()) || peek() == '#');
+      return peek() == close || at_ == text_.size() || line_ends;
+    };
+    for (space(); !(out.comma && at_end()); space()) {
       auto value = atom(depth);
       if (!value) return std::nullopt;
       out.values.push_back(std::move(*value));
@@ -97,9 +131,11 @@ class Parser {
     const bool list = take('[');
     if (!list) ++at_;
     const char close = list ? ']' : ')';
+    ++brackets_;
     space();
-    if (take(close)) return Value(Value::List{});
-    auto inner = items(close, depth + 1);
+    const bool empty = peek() == close;
+    auto inner = empty ? std::optional(Items{.values = {}, .comma = true}) : items(close, depth + 1);
+    --brackets_;
     if (!inner || !take(close)) return std::nullopt;
     return list ? Value(std::move(inner->values)) : std::move(*inner).as_tuple();
   }
@@ -116,9 +152,21 @@ class Parser {
     }
   }
 
+  /// A sign may be followed by parentheses, but not by another sign.
   std::optional<Value> number() {
-    const bool negative = peek() == '-';
-    if (negative || peek() == '+') ++at_, space();
+    const bool negative = peek() == '-', sign = negative || peek() == '+';
+    if (sign) ++at_, space();
+    const int outside = brackets_;
+    for (; sign && take('('); space()) ++brackets_;
+    auto value = unsigned_number(negative);
+    for (; value && brackets_ > outside; --brackets_) {
+      space();
+      if (!take(')')) return std::nullopt;
+    }
+    return value;
+  }
+
+  std::optional<Value> unsigned_number(bool negative) {
     const char mark = static_cast<char>(peek(1) | 0x20);
     const int base = peek() != '0' ? 10 : mark == 'x' ? 16 : mark == 'o' ? 8 : mark == 'b' ? 2 : 10;
     std::string text = negative ? "-" : "";
@@ -203,6 +251,7 @@ class Parser {
         code = code * 8 + static_cast<uint32_t>(text_[at_++] - '0');
       return append_utf8(out, code), true;
     }
+    if (c == 'N') return false;  // a character by its Unicode name, which takes a table of all names
     const size_t length = c == 'x' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 0;
     if (length == 0) return (out += '\\') += c, true;  // Python keeps an unknown escape as it stands
     uint32_t code = 0;
@@ -216,6 +265,7 @@ class Parser {
 
   std::string_view text_;
   size_t at_ = 0;
+  int brackets_ = 0;  // that are open
 };
 
 }  // namespace
