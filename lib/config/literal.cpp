@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 
@@ -15,6 +16,7 @@ bool is_digit(char c, int base = 10) {
   return base == 16 && ((c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'));
 }
 
+bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\f'; }
 bool is_newline(char c) { return c == '\n' || c == '\r'; }
 
 bool is_word(char c) {
@@ -42,10 +44,10 @@ class Parser {
   explicit Parser(std::string_view text) : text_(text) {}
 
   std::optional<Value> whole() {
+    at_ = std::min(text_.find_first_not_of(" \t"), text_.size());  // literal_eval takes away so much
     if (!empty_lines()) return std::nullopt;
     auto found = items('\0', 0);
-    empty_lines();
-    if (!found || at_ != text_.size()) return std::nullopt;
+    if (!found || !empty_lines() || at_ != text_.size()) return std::nullopt;
     return std::move(*found).as_tuple();
   }
 
@@ -64,7 +66,7 @@ class Parser {
     return here;
   }
   void blanks() {
-    while (peek() == ' ' || peek() == '\t' || peek() == '\f') ++at_;
+    while (is_blank(peek())) ++at_;
   }
   void comment() {
     while (at_ < text_.size() && !is_newline(peek())) ++at_;
@@ -72,7 +74,7 @@ class Parser {
   /// What may stand between two tokens: line breaks and comments too, but only inside brackets.
   void space() {
     for (blanks();; blanks()) {
-      if (peek() == '\\' && is_newline(peek(1))) {
+      if (peek() == '\\' && is_newline(peek(1)) && at_ + 2 < text_.size()) {
         at_ += 2;
       } else if (brackets_ > 0 && peek() == '#') {
         comment();
@@ -83,13 +85,14 @@ class Parser {
       }
     }
   }
-  /// Lines without a value, before the first or after the last token. False if the next value is indented.
+  /// Lines without a value, before the first or after the last token. False if an indented line follows.
   bool empty_lines() {
-    for (bool first = true;; first = false) {
-      const size_t start = at_;
-      blanks();
-      if (peek() == '#') comment();
-      if (!is_newline(peek())) return first || at_ == start;
+    while (true) {
+      size_t indent = 0;
+      for (; is_blank(peek()); ++at_) indent = peek() == '\f' ? 0 : indent + 1;
+      const bool has_comment = peek() == '#';
+      if (has_comment) comment();
+      if (!is_newline(peek())) return has_comment || indent == 0;
       ++at_;
     }
   }

@@ -53,7 +53,8 @@ class Builder : public YAML::EventHandler {
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& text) override {
     check_indentation(mark);
-    scalar(mark, tag, anchor, text);
+    // "!" is the parser's word for quotes; written, it means a plain scalar, also before quotes.
+    scalar(mark, tag == "!" && character(mark) == '!' ? "?" : tag, anchor, text);
   }
 
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,

@@ -45,7 +45,7 @@ std::optional<int64_t> integer(std::string_view digits, bool negative, int base)
 std::optional<Value> sexagesimal(std::string_view text, bool negative) {
   const bool real = text.find('.') != text.npos;
   if (!is_decimal(text.front()) || (!real && text.front() == '0')) return std::nullopt;
-  std::vector<double> parts;
+  std::vector<std::string_view> parts;
   for (bool first = true;; first = false) {
     const size_t colon = text.find(':');
     const std::string_view part = text.substr(0, colon);
@@ -56,18 +56,25 @@ std::optional<Value> sexagesimal(std::string_view text, bool negative) {
         count_while(part.substr(whole + 1), is_decimal_or_underscore) == part.size() - whole - 1;
     if (part.empty() || (whole != part.size() && !fraction)) return std::nullopt;
     if (!first && (whole > 2 || whole == 0 || !is_decimal(part.front()))) return std::nullopt;
-    const double value = parse_double(without_underscores(part));
-    if (!first && value >= 60) return std::nullopt;
-    parts.push_back(value);
+    if (!first && parse_double(without_underscores(part)) >= 60) return std::nullopt;
+    parts.push_back(part);
     if (last) break;
     text.remove_prefix(colon + 1);
   }
-  double total = 0, base = 1;  // from the last part, as PyYAML: the order decides the last bit
-  for (auto part = parts.rbegin(); part != parts.rend(); ++part, base *= 60) total += *part * base;
-  if (negative) total = -total;
-  if (real) return Value(total);
-  constexpr double exact = 9007199254740992.0;  // 2^53
-  return total > -exact && total < exact ? std::optional<Value>(static_cast<int64_t>(total)) : std::nullopt;
+  if (real) {
+    double total = 0, base = 1;  // from the last part, as PyYAML: the order decides the last bit
+    for (auto part = parts.rbegin(); part != parts.rend(); ++part, base *= 60)
+      total += parse_double(without_underscores(*part)) * base;
+    return Value(negative ? -total : total);
+  }
+  int64_t total = 0;
+  for (const std::string_view part : parts) {
+    const auto value = integer(part, negative, 10);
+    const bool fits = value && !__builtin_mul_overflow(total, int64_t{60}, &total) &&
+                      !__builtin_add_overflow(total, *value, &total);
+    if (!fits) return std::nullopt;
+  }
+  return Value(total);
 }
 
 std::optional<Value> number(std::string_view text) {

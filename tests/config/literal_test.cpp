@@ -80,7 +80,8 @@ TEST_CASE("line breaks and comments stand where Python lets them") {
   CHECK(parse_literal("1, # a tuple") == Value(List{1}));
   CHECK(parse_literal("1,\\\n2") == Value(List{1, 2}));
   CHECK(parse_literal("\f1\f") == Value(1));
-  for (const char* text : {"1,\n2", "'a'\n'b'", "\n 1", "1\n2", "# 1", "\n"}) {
+  CHECK(parse_literal("1\n # c") == Value(1));
+  for (const char* text : {"1,\n2", "'a'\n'b'", "\n 1", "1\n2", "# 1", "\n", "1\n ", "1 \\\n", "\f 1"}) {
     INFO(text);
     CHECK_FALSE(parse_literal(text));
   }
@@ -111,6 +112,8 @@ TEST_CASE("plain YAML scalars are YAML 1.1's") {
   CHECK(resolve_yaml_scalar("010") == Value(8));
   CHECK(resolve_yaml_scalar("1:30") == Value(90));
   CHECK(resolve_yaml_scalar("1:30.5") == Value(90.5));
+  CHECK(resolve_yaml_scalar("-2233720368547758:08") == Value(-134023222112865488));
+  CHECK(resolve_yaml_scalar("153722867280912931:00") == Value("153722867280912931:00"));  // beyond 64 bits
   CHECK(resolve_yaml_scalar("190:20:30.15") ==
         Value(30.15 + 20 * 60 + 190 * 3600));  // in this order, as PyYAML
   CHECK(resolve_yaml_scalar("Yes") == Value(true));

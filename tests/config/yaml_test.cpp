@@ -81,6 +81,8 @@ TEST_CASE("a tag says what a scalar is") {
   CHECK(value("!!int '10'") == Value(10));
   CHECK(value("!!bool 'off'") == Value(false));
   CHECK(value("!!null text") == Value());
+  CHECK(value("! 'yes'") == Value(true));  // as PyYAML: a tag without a name is that of a plain scalar
+  CHECK(value("!") == Value());
   CHECK(value("[!!float 1, !!null x]") == Value(Value::List{1.0, Value()}));
   for (const char* text :
        {"!!int 1.0", "!!int abc", "!!float abc", "!!float 0x10", "!!float ''", "!!bool 1"}) {
