@@ -55,7 +55,7 @@ std::optional<Value> sexagesimal(std::string_view text, bool negative) {
         last && whole < part.size() && part[whole] == '.' &&
         count_while(part.substr(whole + 1), is_decimal_or_underscore) == part.size() - whole - 1;
     if (part.empty() || (whole != part.size() && !fraction)) return std::nullopt;
-    if (!first && (whole > 2 || whole == 0 || !is_decimal(part.front()))) return std::nullopt;
+    if (!first && (whole == 0 || whole > 2 || count_while(part, is_decimal) != whole)) return std::nullopt;
     if (!first && parse_double(without_underscores(part)) >= 60) return std::nullopt;
     parts.push_back(part);
     if (last) break;

@@ -123,8 +123,8 @@ TEST_CASE("plain YAML scalars are YAML 1.1's") {
   CHECK(resolve_yaml_scalar("-.inf") == Value(-HUGE_VAL));
   CHECK(std::isnan(*resolve_yaml_scalar(".nan").get_if<double>()));
   CHECK(resolve_yaml_scalar("1.5e+3") == Value(1500.0));
-  for (const char* text :
-       {"1e-8", "1.5e3", "0o10", "None", "y", "nan", "08", "0x-5", "1:60", "-", "+.5", ".", "0:30"}) {
+  for (const char* text : {"1e-8", "1.5e3", "0o10", "None", "y", "nan", "08", "0x-5", "1:60", "22:2_",
+                           "1:2_.5", "-", "+.5", ".", "0:30"}) {
     INFO(text);
     CHECK(resolve_yaml_scalar(text) == Value(text));
   }

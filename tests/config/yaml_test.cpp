@@ -120,7 +120,8 @@ TEST_CASE("truncated documents are refused") {
   CHECK_THAT(refusal("A: [1, 2\n"), ContainsSubstring("a.yaml:"));
   CHECK_THAT(refusal("A: {B: 1\n"), ContainsSubstring("a.yaml:"));
   CHECK(read("A: \"# end\"\nB: '# end..'\n")->entries.size() == 2);
-  CHECK(read("A: |\n  text\n  # end")->entries[0].value->text == "text\n# end\n");
+  CHECK(read("A: |\n  text\n  # end")->entries[0].value->text == "text\n# end");
+  CHECK(read("A: |\n  text\n")->entries[0].value->text == "text\n");
 }
 
 TEST_CASE("depth is bounded before the parser's stack is") {
