@@ -6,7 +6,7 @@ WORDS = """
 9007199254740992 9007199254740993 9223372036854775807 9223372036854775808 -9223372036854775808 99999999999999999999
 1. 1.0 .5 -.5 +.5 0.5 00.5 09.5 1e3 1e-3 1E5 1e+3 1.5e3 1.5e+3 1.5E-3 1.e+3 .5e-1 1_0.5 1_.5 1e_5 1.0_0 5e-7 -1e-8 +2.5
 -0.0 1e16 1e22 0.1 1e999 -1e999 1e-999 1.7976931348623157e+308 4.9e-324 .inf -.inf +.inf .Inf .INF .iNf .nan .NaN -.nan
-inf nan -inf Infinity NaN 1:30 1:30:00 -1:30 1:60 0:30 1:30.5 10:20:30.7 1:3 01:30 12:5.25 +3:07 1:2:3:4 190:20:30.15 2233720368547758:08
+inf nan -inf Infinity NaN 1:30 1:30:00 -1:30 1:60 0:30 1:30.5 10:20:30.7 1:3 01:30 12:5.25 +3:07 1:2:3:4 190:20:30.15 2233720368547758:08 +22:2_ 1:2_.5
 yes Yes YES yEs no No NO on On ON off OFF true True TRUE tRUE false False FALSE y Y n N t f null Null NULL ~ None none NONE
 abc swin a.b a/b /data/x a-b a_b a:b http://x.y/z rand-m9-mstd0.5-inc1 -x = << é 10px 224x224 1.2.3 1e 0xg 1:a $HOME C:\\x
 2020-01-01 2020-1-1 2020-13-45 2001-12-14t21:59:43.10-05:00 1,2 1,2,3 (1,2) (1) (1,) () 1, 1,,2 1.5,2 x,y None, True,False
@@ -71,7 +71,8 @@ FILES = [
     "MODEL:\n  SWIN: &s {DEPTHS: [1, 1, 1, 1], EMBED_DIM: 8}\n  SWINV2: *s\n", "MODEL:\n  SWIN: &s {EMBED_DIM: 8}\n  SWINV2:\n    <<: *s\n    WINDOW_SIZE: 8\n",
     "MODEL: {SWIN: &s {EMBED_DIM: 8}, SWINV2: {<<: [*s, {WINDOW_SIZE: 8}]}}\n", "<<: {TAG: x}\n", "'<<': {TAG: x}\n", "TAG: &r [*r]\n", "TRAIN: &r {MOE: *r}\n",
     "!!map {TAG: x}\n", "!mine {TAG: x}\n", "!!omap [TAG: x]\n", "&root {TAG: x}\n", "TAG: x\n# end", "# start\nTAG: x\n", "TAG: x # y\n", "TAG: x# y\n", "TAG: 'x\n", "TAG: \"x\n",
-    "TAG: x\n  y\nSEED: 1\n", "TAG: 'x\n  y'\nSEED: 1\n", "TAG: \"x\n\n  y\"\n", "TAG: |\n  x\n  y\nSEED: 1\n", "TAG: >\n  x\n  y\n\n\nSEED: 1\n", "TAG: |-\n  x\n\n  y\n", "TAG: |\nSEED: 1\n",
+    "TAG: x\n  y\nSEED: 1\n", "TAG: 'x\n  y'\nSEED: 1\n", "TAG: \"x\n\n  y\"\n", "TAG: |\n  x\n  y\nSEED: 1\n", "TAG: >\n  x\n  y\n\n\nSEED: 1\n", "TAG: |-\n  x\n\n  y\n", "TAG: |\nSEED: 1\n", "TAG: |\n  x", "TAG: |-\n  x", "TAG: |+\n  x", "TAG: >\n  x\n  y", "TAG: |\n  x\n\n", "TAG: |+\n  x\n\n", "TAG: 'x", "TAG: [x", "TAG: |\n  x\n  # y", "TAG: x #", "TAG: \"x",
+    "TAG:", "TAG: ", "TAG: x\n ", "TAG: x\n  ", "TAG: |\n  x\n ", "TAG: |+\n  x\n   ", "TRAIN:\n  EPOCHS: 1\n  ", "TRAIN: {EPOCHS: 1}\n#", "TAG: 'x\n'\n", "TAG: 'x\n", "TAG: \"x\n  ",
     "TRAIN:\n  LR_SCHEDULER:\n    MULTISTEPS:\n    - 10\n    - 20\n    NAME: step\n", "TRAIN: {LR_SCHEDULER: {MULTISTEPS: [10, 20], NAME: step}}\n",
     "TRAIN: {OPTIMIZER: {BETAS: !!python/tuple [0.9, 0.99]}}\n", "AMP_ENABLE: no\nEVAL_MODE: on\nTAG: 'on'\n", "tag: x\n", "Tag: x\n", "train: {epochs: 1}\n", "TRAIN: {epochs: 1}\n",
     "DATA:\n  IMG_SIZE: 384\nMODEL:\n  TYPE: swin\n  NAME: swin_base\n  DROP_PATH_RATE: 0.5\n  SWIN:\n    EMBED_DIM: 128\n    DEPTHS: [2, 2, 18, 2]\n    NUM_HEADS: [4, 8, 16, 32]\n"

@@ -82,7 +82,7 @@ inline double number(std::string text) {
 }
 
 inline bool is_typed_element(const Json& theirs, const Value& ours, Kind element) {
-  if (is_same(theirs, ours) || (theirs == "None" && ours.is_none())) return true;
+  if (is_same(theirs, ours) || (word(theirs) == "none" && ours.is_none())) return true;
   if (element == Kind::string) return ours.kind() == Kind::string && !theirs.is_array();
   if (element == Kind::list) return theirs.is_string() && ours.kind() == Kind::list;
   const auto* real = ours.get_if<double>();
@@ -219,6 +219,11 @@ inline std::span<const Rule> rules() {
       {"values-at-the-margin", "`KEY: !!str` over a value that is no further right is read as its value",
        [](const Difference& d) { return is_file_error(d, "ScannerError", ": !"); }},
       // Both accept
+      {"kept-blank-lines", "a last line of spaces without a line break gets one, which `|+` keeps",
+       [](const Difference& d) {
+         return d.side == Side::values && d.input.value("yaml", "").ends_with("\n   ") && d.ours &&
+                d.theirs.is_string() && *d.ours == Value(d.theirs.get<std::string>() + "\n");
+       }},
       {"unicode-names", "`'\\N{EM DASH}'` is text as it stands: we have no table of names",
        [](const Difference& d) {
          return is_refusal_with(d, "\\N{") ||
