@@ -260,11 +260,12 @@ std::shared_ptr<const RawValue> read_yaml(std::string_view bytes, std::string_vi
   Builder builder(text, name, budget, problems);
   const size_t problems_before = problems.count();
   try {
-    // With a line break, or a blank line, at the very end yaml-cpp would take a quoted text that is still open for
-    // closed. The break that ends the last line is part of a block scalar.
+    // With a line break, a blank line or the quote at the very end yaml-cpp would take a quoted text that is still open
+    // for closed. Else the end stays as it is: a break there would be part of a block scalar.
     const size_t last = text.find_last_not_of(" \t");
     const bool blank_line = last == text.npos || text[last] == '\n';
-    std::istringstream stream(text + (text.ends_with('\n') ? "#" : blank_line ? "\n#" : ""));
+    const bool needs_break = blank_line || text.ends_with('\'') || text.ends_with('"');
+    std::istringstream stream(text + (text.ends_with('\n') ? "#" : needs_break ? "\n#" : ""));
     YAML::Parser parser(stream);
     while (parser.HandleNextDocument(builder)) continue;
   } catch (const YAML::Exception& e) {

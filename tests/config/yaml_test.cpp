@@ -111,8 +111,8 @@ TEST_CASE("what the parser reads into bad layout is refused") {
 }
 
 TEST_CASE("truncated documents are refused") {
-  for (const char* text :
-       {"A: \"abc", "A: \"abc\n", "A: 'abc", "A: 'it''", "A: [\"x\n", "A: 1\n\"B", "A: \"x\\"}) {
+  for (const char* text : {"A: \"abc", "A: \"abc\n", "A: 'abc", "A: 'it''", "A: [\"x\n", "A: 1\n\"B", "A: \"",
+                           "A: '", "A: \"x\n  ", "A: \"x\\"}) {
     INFO(text);
     CHECK_THAT(refusal(text), ContainsSubstring("a.yaml:"));
   }
