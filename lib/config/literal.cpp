@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 
@@ -14,6 +15,9 @@ bool is_digit(char c, int base = 10) {
   if (c >= '0' && c <= '9') return c - '0' < base;
   return base == 16 && ((c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'));
 }
+
+bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\f'; }
+bool is_newline(char c) { return c == '\n' || c == '\r'; }
 
 bool is_word(char c) {
   return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (c & 0x80) != 0;
@@ -40,9 +44,10 @@ class Parser {
   explicit Parser(std::string_view text) : text_(text) {}
 
   std::optional<Value> whole() {
+    at_ = std::min(text_.find_first_not_of(" \t"), text_.size());  // literal_eval takes away so much
+    if (!empty_lines()) return std::nullopt;
     auto found = items('\0', 0);
-    if (peek() == '#') at_ = text_.size();  // Python allows a comment
-    if (!found || at_ != text_.size()) return std::nullopt;
+    if (!found || !empty_lines() || at_ != text_.size()) return std::nullopt;
     return std::move(*found).as_tuple();
   }
 
@@ -60,14 +65,46 @@ class Parser {
     at_ += here;
     return here;
   }
+  void blanks() {
+    while (is_blank(peek())) ++at_;
+  }
+  void comment() {
+    while (at_ < text_.size() && !is_newline(peek())) ++at_;
+  }
+  /// What may stand between two tokens: line breaks and comments too, but only inside brackets.
   void space() {
-    while (peek() == ' ' || peek() == '\t' || peek() == '\n' || peek() == '\r') ++at_;
+    for (blanks();; blanks()) {
+      if (peek() == '\\' && is_newline(peek(1)) && at_ + 2 < text_.size()) {
+        at_ += 2;
+      } else if (brackets_ > 0 && peek() == '#') {
+        comment();
+      } else if (brackets_ > 0 && is_newline(peek())) {
+        ++at_;
+      } else {
+        return;
+      }
+    }
+  }
+  /// Lines without a value, before the first or after the last token. False if an indented line follows.
+  bool empty_lines() {
+    while (true) {
+      size_t indent = 0;
+      for (; is_blank(peek()); ++at_) indent = peek() == '\f' ? 0 : indent + 1;
+      const bool has_comment = peek() == '#';
+      if (has_comment) comment();
+      if (!is_newline(peek())) return has_comment || indent == 0;
+      ++at_;
+    }
   }
 
   /// One or more values with commas between, and perhaps one at the end, up to `close` (not consumed).
   std::optional<Items> items(char close, int depth) {
     Items out;
-    for (space(); !(out.comma && (peek() == close || at_ == text_.size())); space()) {
+    const auto at_end = [&] {
+      const bool line_ends = brackets_ == 0 && (is_newline(peek()) || peek() == '#');
+      return peek() == close || at_ == text_.size() || line_ends;
+    };
+    for (space(); !(out.comma && at_end()); space()) {
       auto value = atom(depth);
       if (!value) return std::nullopt;
       out.values.push_back(std::move(*value));
@@ -97,9 +134,11 @@ class Parser {
     const bool list = take('[');
     if (!list) ++at_;
     const char close = list ? ']' : ')';
+    ++brackets_;
     space();
-    if (take(close)) return Value(Value::List{});
-    auto inner = items(close, depth + 1);
+    const bool empty = peek() == close;
+    auto inner = empty ? std::optional(Items{.values = {}, .comma = true}) : items(close, depth + 1);
+    --brackets_;
     if (!inner || !take(close)) return std::nullopt;
     return list ? Value(std::move(inner->values)) : std::move(*inner).as_tuple();
   }
@@ -116,9 +155,21 @@ class Parser {
     }
   }
 
+  /// A sign may be followed by parentheses, but not by another sign.
   std::optional<Value> number() {
-    const bool negative = peek() == '-';
-    if (negative || peek() == '+') ++at_, space();
+    const bool negative = peek() == '-', sign = negative || peek() == '+';
+    if (sign) ++at_, space();
+    const int outside = brackets_;
+    for (; sign && take('('); space()) ++brackets_;
+    auto value = unsigned_number(negative);
+    for (; value && brackets_ > outside; --brackets_) {
+      space();
+      if (!take(')')) return std::nullopt;
+    }
+    return value;
+  }
+
+  std::optional<Value> unsigned_number(bool negative) {
     const char mark = static_cast<char>(peek(1) | 0x20);
     const int base = peek() != '0' ? 10 : mark == 'x' ? 16 : mark == 'o' ? 8 : mark == 'b' ? 2 : 10;
     std::string text = negative ? "-" : "";
@@ -203,6 +254,7 @@ class Parser {
         code = code * 8 + static_cast<uint32_t>(text_[at_++] - '0');
       return append_utf8(out, code), true;
     }
+    if (c == 'N') return false;  // a character by its Unicode name, which takes a table of all names
     const size_t length = c == 'x' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 0;
     if (length == 0) return (out += '\\') += c, true;  // Python keeps an unknown escape as it stands
     uint32_t code = 0;
@@ -216,6 +268,7 @@ class Parser {
 
   std::string_view text_;
   size_t at_ = 0;
+  int brackets_ = 0;  // that are open
 };
 
 }  // namespace

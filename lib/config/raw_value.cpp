@@ -96,7 +96,8 @@ std::optional<Value> decode(const RawValue& raw, const Type& type, const Range& 
   const Value value = *decode(raw);
   if (type.kind == Kind::string) {
     // A str key takes the text as it stands; quotes inside it, as in "'10'", are yacs' way to say the same.
-    return value.is_none() || value.kind() == Kind::string ? value : Value(raw.text);
+    if (value.is_none() || value.kind() == Kind::string) return value;
+    return raw.tagged ? std::nullopt : std::optional(Value(raw.text));
   }
   const bool words_expected = type.kind == Kind::list && type.element == Kind::string;
   if (words_expected && !only_strings(value) &&

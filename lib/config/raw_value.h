@@ -30,6 +30,7 @@ struct RawValue {
   };
 
   Form form = Form::text;
+  bool tagged = false;  ///< a plain scalar of which a tag such as !!int says that it is no text
   Mark mark = {};
   std::string text = {};                                    ///< of the first three forms
   std::vector<std::shared_ptr<const RawValue>> items = {};  ///< of a list; aliases share them

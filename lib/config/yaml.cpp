@@ -11,7 +11,9 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "lib/config/literal.h"
 #include "lib/config/text_file.h"
+#include "lib/config/yaml_scalar.h"
 
 namespace trainer::config {
 namespace {
@@ -24,8 +26,8 @@ constexpr std::string_view core_tag = "tag:yaml.org,2002:";
 /// cyclic graph ever exists.
 class Builder : public YAML::EventHandler {
  public:
-  Builder(std::string_view name, Budget& budget, Problems& problems)
-      : name_(name), budget_(budget), problems_(problems) {}
+  Builder(std::string_view text, std::string_view name, Budget& budget, Problems& problems)
+      : text_(text), name_(name), budget_(budget), problems_(problems) {}
 
   std::shared_ptr<const RawValue> root() const { return root_; }
 
@@ -34,7 +36,12 @@ class Builder : public YAML::EventHandler {
   }
   void OnDocumentEnd() override {}
 
-  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override { OnScalar(mark, "?", anchor, ""); }
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    // Between commas the parser takes nothing for null, and its mark is the comma's.
+    const bool in_list = !open_.empty() && open_.back().raw->form == Form::list;
+    if (in_list && character(mark) == ',') stop(mark, "nothing before a comma");
+    scalar(mark, "?", anchor, "");
+  }
 
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     if (expects_key()) stop(mark, "a key must be a plain word, not an alias");
@@ -45,20 +52,20 @@ class Builder : public YAML::EventHandler {
 
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& text) override {
-    const Form form = scalar_form(mark, tag);
-    if (expects_key()) return key(mark, form, text);
-    auto raw = std::make_shared<RawValue>(RawValue{.form = form, .mark = at(mark), .text = text});
-    constexpr size_t bytes_per_node = 100;  // aliases of a long text must not be cheap
-    finish(mark, std::move(raw), 1 + text.size() / bytes_per_node, anchor);
+    check_indentation(mark);
+    // "!" is the parser's word for quotes; written, it means a plain scalar, also before quotes.
+    scalar(mark, tag == "!" && character(mark) == '!' ? "?" : tag, anchor, text);
   }
 
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
-                       YAML::EmitterStyle::value) override {
-    open(mark, Form::list, tag, "seq", anchor);
+                       YAML::EmitterStyle::value style) override {
+    if (style == YAML::EmitterStyle::Flow) check_indentation(mark);
+    open(mark, Form::list, tag, "seq", anchor, style);
   }
   void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
-                  YAML::EmitterStyle::value) override {
-    open(mark, Form::map, tag, "map", anchor);
+                  YAML::EmitterStyle::value style) override {
+    if (style == YAML::EmitterStyle::Flow) check_indentation(mark);
+    open(mark, Form::map, tag, "map", anchor, style);
   }
   void OnSequenceEnd() override { close(); }
   void OnMapEnd() override { close(); }
@@ -68,6 +75,7 @@ class Builder : public YAML::EventHandler {
     std::shared_ptr<RawValue> raw;
     YAML::Mark mark;
     YAML::anchor_t anchor = 0;
+    YAML::EmitterStyle::value style = YAML::EmitterStyle::Default;
     size_t cost = 1;
     bool has_key = false;
     std::unordered_map<std::string, int> lines = {};  // where each key was first
@@ -76,6 +84,33 @@ class Builder : public YAML::EventHandler {
     std::shared_ptr<const RawValue> raw;
     size_t cost;
   };
+
+  /// The character at a position; '\0' at the end.
+  char character(const YAML::Mark& mark) const {
+    const auto at = static_cast<size_t>(mark.pos);
+    return at < text_.size() ? text_[at] : '\0';
+  }
+
+  /// The parser takes a value that begins a line like a key of the same map. The marks of block scalars may.
+  void check_indentation(const YAML::Mark& mark) const {
+    const bool is_value = !open_.empty() && open_.back().raw->form == Form::map && open_.back().has_key;
+    const bool is_block_scalar = character(mark) == '|' || character(mark) == '>';
+    if (!is_value || is_block_scalar || open_.back().style == YAML::EmitterStyle::Flow) return;
+    if (mark.column <= open_.back().mark.column) stop(mark, "a value has to be further right than its key");
+  }
+
+  void scalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+              const std::string& text) {
+    const Form form = scalar_form(mark, tag);
+    if (expects_key()) return key(mark, form, text);
+    const bool is_tagged = form == Form::plain && tag.starts_with(core_tag);
+    auto raw = std::make_shared<RawValue>(RawValue{.form = form,
+                                                   .tagged = is_tagged,
+                                                   .mark = at(mark),
+                                                   .text = is_tagged ? tagged(mark, tag, text) : text});
+    constexpr size_t bytes_per_node = 100;  // aliases of a long text must not be cheap
+    finish(mark, std::move(raw), 1 + text.size() / bytes_per_node, anchor);
+  }
 
   static Mark at(const YAML::Mark& mark) { return {mark.line + 1, mark.column + 1}; }
   [[noreturn]] static void stop(const YAML::Mark& mark, const std::string& what) {
@@ -94,6 +129,13 @@ class Builder : public YAML::EventHandler {
       if (type == "int" || type == "float" || type == "bool" || type == "null") return Form::plain;
     }
     stop(mark, fmt::format("the tag {} is not supported", tag));
+  }
+
+  static std::string tagged(const YAML::Mark& mark, std::string_view tag, const std::string& text) {
+    const std::string_view type = tag.substr(core_tag.size());
+    auto meant = tagged_yaml_scalar(type, text);
+    if (!meant) stop(mark, fmt::format("{} is not what the tag !!{} says", quote_literal(text), type));
+    return std::move(*meant);
   }
 
   void key(const YAML::Mark& mark, Form form, const std::string& text) {
@@ -120,14 +162,15 @@ class Builder : public YAML::EventHandler {
   }
 
   void open(const YAML::Mark& mark, Form form, std::string_view tag, std::string_view type,
-            YAML::anchor_t anchor) {
+            YAML::anchor_t anchor, YAML::EmitterStyle::value style) {
     if (expects_key()) stop(mark, "a key must be a plain word, not a list or a group");
     if (open_.size() == Budget::depth) stop(mark, fmt::format("nested deeper than {} levels", Budget::depth));
     const bool foreign =
         !tag.empty() && tag != "?" && tag != "!" && tag != fmt::format("{}{}", core_tag, type);
     if (foreign) stop(mark, fmt::format("the tag {} is not supported", tag));
     spend(mark, 1);
-    open_.push_back({std::make_shared<RawValue>(RawValue{.form = form, .mark = at(mark)}), mark, anchor});
+    open_.push_back(
+        {std::make_shared<RawValue>(RawValue{.form = form, .mark = at(mark)}), mark, anchor, style});
   }
 
   void close() {
@@ -168,7 +211,7 @@ class Builder : public YAML::EventHandler {
     }
   }
 
-  std::string_view name_;
+  std::string_view text_, name_;
   Budget& budget_;
   Problems& problems_;
   int documents_ = 0;
@@ -176,6 +219,23 @@ class Builder : public YAML::EventHandler {
   std::unordered_map<YAML::anchor_t, Anchored> anchors_;
   std::shared_ptr<const RawValue> root_;
 };
+
+/// Without a byte order mark, each line ending in a line feed: the parser counts from the one, and does not know the
+/// carriage return alone for a line's end.
+std::string with_line_feeds(std::string_view text) {
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  std::string out;
+  out.reserve(text.size());
+  for (size_t i = 0; i < text.size(); ++i) {
+    const bool before_feed = i + 1 < text.size() && text[i + 1] == '\n';
+    if (text[i] != '\r') {
+      out += text[i];
+    } else if (!before_feed) {
+      out += '\n';
+    }
+  }
+  return out;
+}
 
 /// Where and why the parser gave up. It has read one line more than the file has.
 void add_problem(std::string_view name, std::string_view text, const YAML::Exception& e, Problems& problems) {
@@ -190,17 +250,22 @@ void add_problem(std::string_view name, std::string_view text, const YAML::Excep
 
 }  // namespace
 
-std::shared_ptr<const RawValue> read_yaml(std::string_view text, std::string_view name, Budget& budget,
+std::shared_ptr<const RawValue> read_yaml(std::string_view bytes, std::string_view name, Budget& budget,
                                           Problems& problems) {
-  if (const std::string what = text_error(text); !what.empty()) {
+  if (const std::string what = text_error(bytes); !what.empty()) {
     problems.add(name, "", what);
     return nullptr;
   }
-  Builder builder(name, budget, problems);
+  const std::string text = with_line_feeds(bytes);
+  Builder builder(text, name, budget, problems);
   const size_t problems_before = problems.count();
   try {
-    // With a line break at the very end yaml-cpp would take a quoted text that is still open for closed.
-    std::istringstream stream(std::string(text) + (text.ends_with('\n') ? "#" : "\n#"));
+    // With a line break, a blank line or the quote at the very end yaml-cpp would take a quoted text that is still open
+    // for closed. Else the end stays as it is: a break there would be part of a block scalar.
+    const size_t last = text.find_last_not_of(" \t");
+    const bool blank_line = last == text.npos || text[last] == '\n';
+    const bool needs_break = blank_line || text.ends_with('\'') || text.ends_with('"');
+    std::istringstream stream(text + (text.ends_with('\n') ? "#" : needs_break ? "\n#" : ""));
     YAML::Parser parser(stream);
     while (parser.HandleNextDocument(builder)) continue;
   } catch (const YAML::Exception& e) {

@@ -6,7 +6,9 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "lib/config/dump.h"
 #include "lib/config/literal.h"
 
 namespace trainer::config {
@@ -43,7 +45,7 @@ std::optional<int64_t> integer(std::string_view digits, bool negative, int base)
 std::optional<Value> sexagesimal(std::string_view text, bool negative) {
   const bool real = text.find('.') != text.npos;
   if (!is_decimal(text.front()) || (!real && text.front() == '0')) return std::nullopt;
-  double total = 0;
+  std::vector<std::string_view> parts;
   for (bool first = true;; first = false) {
     const size_t colon = text.find(':');
     const std::string_view part = text.substr(0, colon);
@@ -53,17 +55,26 @@ std::optional<Value> sexagesimal(std::string_view text, bool negative) {
         last && whole < part.size() && part[whole] == '.' &&
         count_while(part.substr(whole + 1), is_decimal_or_underscore) == part.size() - whole - 1;
     if (part.empty() || (whole != part.size() && !fraction)) return std::nullopt;
-    if (!first && (whole > 2 || whole == 0 || !is_decimal(part.front()))) return std::nullopt;
-    const double value = parse_double(without_underscores(part));
-    if (!first && value >= 60) return std::nullopt;
-    total = total * 60 + value;
+    if (!first && (whole == 0 || whole > 2 || count_while(part, is_decimal) != whole)) return std::nullopt;
+    if (!first && parse_double(without_underscores(part)) >= 60) return std::nullopt;
+    parts.push_back(part);
     if (last) break;
     text.remove_prefix(colon + 1);
   }
-  if (negative) total = -total;
-  if (real) return Value(total);
-  constexpr double exact = 9007199254740992.0;  // 2^53
-  return total > -exact && total < exact ? std::optional<Value>(static_cast<int64_t>(total)) : std::nullopt;
+  if (real) {
+    double total = 0, base = 1;  // from the last part, as PyYAML: the order decides the last bit
+    for (auto part = parts.rbegin(); part != parts.rend(); ++part, base *= 60)
+      total += parse_double(without_underscores(*part)) * base;
+    return Value(negative ? -total : total);
+  }
+  int64_t total = 0;
+  for (const std::string_view part : parts) {
+    const auto value = integer(part, negative, 10);
+    const bool fits = value && !__builtin_mul_overflow(total, int64_t{60}, &total) &&
+                      !__builtin_add_overflow(total, *value, &total);
+    if (!fits) return std::nullopt;
+  }
+  return Value(total);
 }
 
 std::optional<Value> number(std::string_view text) {
@@ -100,7 +111,32 @@ std::optional<Value> number(std::string_view text) {
   return std::nullopt;
 }
 
+/// What !!float makes of a text, 010 being 10 here.
+std::optional<double> tagged_float(std::string_view text) {
+  const Value value = resolve_yaml_scalar(text);
+  if (const auto* real = value.get_if<double>()) return *real;
+  if (const auto* minutes = value.get_if<int64_t>(); minutes && text.find(':') != text.npos)
+    return static_cast<double>(*minutes);
+  const std::string plain = without_underscores(text);
+  const bool decimal = !plain.empty() && plain.find_first_not_of("0123456789.eE+-") == plain.npos;
+  const char* first = plain.c_str() + (plain.starts_with('+') ? 1 : 0);
+  double number = 0;
+  const auto [end, error] = std::from_chars(first, plain.c_str() + plain.size(), number);
+  if (!decimal || error == std::errc::invalid_argument || *end != '\0') return std::nullopt;
+  return parse_double(plain);
+}
+
 }  // namespace
+
+std::optional<std::string> tagged_yaml_scalar(std::string_view type, std::string_view text) {
+  if (type == "null") return "";
+  if (type == "float") {
+    const auto number = tagged_float(text);
+    return number ? std::optional(yaml_float(*number)) : std::nullopt;
+  }
+  const bool fits = resolve_yaml_scalar(text).kind() == (type == "int" ? Kind::integer : Kind::boolean);
+  return fits ? std::optional(std::string(text)) : std::nullopt;
+}
 
 Value resolve_yaml_scalar(std::string_view text) {
   static constexpr Words yes = {"yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"};

@@ -70,9 +70,49 @@ TEST_CASE("merge keys, foreign tags and keys that are not words are refused") {
         Value(10));  // as yacs, which decodes every string
 }
 
-TEST_CASE("truncated documents are refused") {
+TEST_CASE("a tag says what a scalar is") {
+  const auto value = [](const std::string& text) {
+    return decode(*read("A: " + text + "\n")->entries[0].value);
+  };
+  CHECK(value("!!float 1") == Value(1.0));
+  CHECK(value("!!float '1e-3'") == Value(0.001));
+  CHECK(value("!!float 010") == Value(10.0));
+  CHECK(value("!!float 1:30") == Value(90.0));
+  CHECK(value("!!int '10'") == Value(10));
+  CHECK(value("!!bool 'off'") == Value(false));
+  CHECK(value("!!null text") == Value());
+  CHECK(value("! 'yes'") == Value(true));  // as PyYAML: a tag without a name is that of a plain scalar
+  CHECK(value("!") == Value());
+  CHECK(value("[!!float 1, !!null x]") == Value(Value::List{1.0, Value()}));
   for (const char* text :
-       {"A: \"abc", "A: \"abc\n", "A: 'abc", "A: 'it''", "A: [\"x\n", "A: 1\n\"B", "A: \"x\\"}) {
+       {"!!int 1.0", "!!int abc", "!!float abc", "!!float 0x10", "!!float ''", "!!bool 1"}) {
+    INFO(text);
+    CHECK_THAT(refusal(std::string("A: ") + text + "\n"), ContainsSubstring("is not what the tag !!"));
+  }
+  CHECK_THAT(yaml_error("NAME", "!!int 1"), ContainsSubstring("expected str, given 1 (int)"));
+}
+
+TEST_CASE("what the parser reads into bad layout is refused") {
+  for (const char* list : {"[,]", "[1,,2]", "[1, ,]", "[[],,]"}) {
+    INFO(list);
+    CHECK_THAT(refusal("\xEF\xBB\xBF"
+                       "A: " +
+                       std::string(list) + "\n"),
+               ContainsSubstring("nothing before a comma"));
+  }
+  CHECK(read("A: [1, null, ~,]\nB:\n-\n- 1\n")->entries[0].value->items.size() == 3);
+  for (const char* value : {"x", "'x'", "[x]", "{x: 1}"}) {
+    INFO(value);
+    CHECK_THAT(refusal("A: 1\nB:\n" + std::string(value) + "\n"),
+               ContainsSubstring("a.yaml:3:1: a value has to be further right than its key"));
+  }
+  CHECK(read("? A\n: x\nB:\n|\n  x\nC:\n- 1\n")->entries.size() == 3);
+  CHECK(read("A: x\rB: y\r\nC: z")->entries[2].mark.line == 3);
+}
+
+TEST_CASE("truncated documents are refused") {
+  for (const char* text : {"A: \"abc", "A: \"abc\n", "A: 'abc", "A: 'it''", "A: [\"x\n", "A: 1\n\"B", "A: \"",
+                           "A: '", "A: \"x\n  ", "A: \"x\\"}) {
     INFO(text);
     CHECK_THAT(refusal(text), ContainsSubstring("a.yaml:"));
   }
@@ -80,7 +120,8 @@ TEST_CASE("truncated documents are refused") {
   CHECK_THAT(refusal("A: [1, 2\n"), ContainsSubstring("a.yaml:"));
   CHECK_THAT(refusal("A: {B: 1\n"), ContainsSubstring("a.yaml:"));
   CHECK(read("A: \"# end\"\nB: '# end..'\n")->entries.size() == 2);
-  CHECK(read("A: |\n  text\n  # end")->entries[0].value->text == "text\n# end\n");
+  CHECK(read("A: |\n  text\n  # end")->entries[0].value->text == "text\n# end");
+  CHECK(read("A: |\n  text\n")->entries[0].value->text == "text\n");
 }
 
 TEST_CASE("depth is bounded before the parser's stack is") {
