@@ -74,6 +74,7 @@ int train(const config::Config& config, const Settings& settings, const Process&
     trainer.add(std::make_unique<train::ProfileHook>(
         profiled_steps, [=](const train::ProfileHook::Result& r) { print_profile(r, *roofline); }));
   }
+  train::SaveHook* save = nullptr;  // on rank 0
   if (run) trainer.add(std::make_unique<train::ProgressHook>());
   if (validation->size() > 0) {
     trainer.add(std::make_unique<train::EvaluateHook>(
@@ -82,7 +83,9 @@ int train(const config::Config& config, const Settings& settings, const Process&
   }
   if (run) {
     trainer.add(std::make_unique<train::MetricsHook>(*run, settings.run.print_freq));
-    trainer.add(std::make_unique<train::SaveHook>(*run, settings.run, origin));
+    auto hook = std::make_unique<train::SaveHook>(*run, settings.run, origin);
+    save = hook.get();
+    trainer.add(std::move(hook));
   }
   if (checkpoint.empty()) {
     train::begin_together(*training.model, comm);
@@ -90,6 +93,7 @@ int train(const config::Config& config, const Settings& settings, const Process&
     train::restore(trainer, origin, checkpoint);
   }
   if (trainer.finished() && !checkpoint.empty()) {
+    if (save != nullptr) save->restore_pointers(trainer);
     log::info("{} is finished ({} steps): nothing to do. Another --tag or --output makes a new run",
               path.string(), trainer.step());
     return 0;

@@ -71,6 +71,31 @@ TEST_CASE("killed twice at random moments, a run ends with the weights of one th
   }
 }
 
+TEST_CASE("a run that was killed before its pointers were written points at its checkpoints again") {
+  const TempFolder folder;
+  const Words words = long_words(folder.path(), "t");
+  succeed(words);
+  const fs::path run = folder / "mlp" / "t";
+  const fs::path last = checkpoint(run), best = checkpoint(run, "best");
+  REQUIRE(last.filename() == "step-00000088");
+  const auto lose = [&](const std::string& pointer) {
+    for (const std::string& name : entries(run / "checkpoints")) {
+      if (name.starts_with("step-") && run / "checkpoints" / name != last)
+        trainer::write_file_atomically(run / "checkpoints" / pointer, name, trainer::Exit::weights);
+    }
+  };
+  lose("latest");
+  fs::remove(run / "checkpoints" / "best");
+  REQUIRE(checkpoint(run) != last);
+  CHECK_THAT(succeed(words).err, ContainsSubstring("nothing to do"));  // finished
+  CHECK(checkpoint(run) == last);
+  CHECK(checkpoint(run, "best") == best);
+
+  lose("latest");
+  succeed(long_words(folder.path(), "t", {"TRAIN.EPOCHS", "5", "TRAIN.MAX_STEPS", "89"}));  // goes on
+  CHECK(checkpoint(run).filename() == "step-00000089");
+}
+
 TEST_CASE("SIGTERM and SIGINT save and end, SIGUSR1 saves and goes on") {
   const TempFolder folder;
   const Words words =

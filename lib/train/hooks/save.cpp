@@ -28,13 +28,17 @@ void SaveHook::state(checkpoint::Archive& a) {
   if (directory != directory_) best_score_.reset();  // of another run: this one has no such checkpoint
 }
 
+void SaveHook::restore_pointers(const Trainer& trainer) {
+  const auto restore = [&](std::string_view name, int64_t step) {
+    if (fs::exists(checkpoints_ / checkpoint::step_name(step))) checkpoint::point(checkpoints_, name, step);
+  };
+  restore("latest", trainer.step());
+  if (best_score_) restore("best", best_step_);
+}
+
 void SaveHook::on_start(Trainer& trainer) {
   epoch_ = trainer.epoch();
-  // A kill may have come between a checkpoint and its pointer.
-  if (best_score_ && checkpoint::pointed(checkpoints_, "best") != best_step_ &&
-      fs::exists(checkpoints_ / checkpoint::step_name(best_step_))) {
-    checkpoint::point(checkpoints_, "best", best_step_);
-  }
+  restore_pointers(trainer);
   const checkpoint::SaveRequest now = run_state(trainer, origin_);
   writer_.reserve(now.model, now.state);
 }

@@ -23,6 +23,10 @@ class SaveHook final : public Hook {
   void on_boundary(Trainer&) override;
   void on_finish(Trainer&) override;
 
+  /// Points `latest` and `best` at what they stand for where a kill has come between a checkpoint and its
+  /// pointer. Part of on_start(); by itself for a run that was restored and has nothing left to do.
+  void restore_pointers(const Trainer&);
+
  private:
   void save(Trainer&, bool best);
 
