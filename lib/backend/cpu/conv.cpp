@@ -182,14 +182,13 @@ Plan& plan(const Problem& whole, const Pieces& pieces, int64_t samples) {
   });
 }
 
-/// Each pixel of y is w [O, C] times that pixel of x. Without matrix units oneDNN's product is at least as fast as
-/// its convolution, up to a fifth faster on small maps.
+/// Each pixel of y is w [O, C] times that pixel of x. Without matrix units oneDNN's product is at least as fast
+/// as its convolution on the shapes of ResNet-50 (`trainer bench resnet50 --profile`).
 bool is_product(const Tensor& w, const ops::Conv2dArgs& a) {
   return w.size(1) == 1 && w.size(2) == 1 && a.stride == 1 && a.padding == 0 && a.groups == 1 && !has_amx();
 }
-/// The gradient of weights sums over all pixels, which the convolution splits better: measured on the shapes of
-/// ResNet-50, the product is up to 1.4 times as fast in f32 where there are more outputs than inputs, and 1.1 times
-/// in bf16 where there are few pixels.
+/// The gradient of weights sums over all pixels, which the convolution splits better: the product is faster in f32
+/// where there are no fewer outputs than inputs, in bf16 where there are few pixels.
 bool is_product_backward_weight(const Tensor& dy, const Tensor& dw, const ops::Conv2dArgs& a) {
   static constexpr int64_t few = 4096;
   return is_product(dw, a) &&

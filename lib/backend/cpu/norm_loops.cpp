@@ -15,7 +15,7 @@ namespace trainer::cpu::HWY_NAMESPACE {
 namespace {
 
 // Sums go row by row, as memory is laid out: several rows side by side, to add them up before they go into the
-// accumulators, are streams that the processor does not foresee (half the speed on large maps, measured).
+// accumulators, are streams that the processor does not foresee.
 
 /// sums += v at column c.
 template <class D>
