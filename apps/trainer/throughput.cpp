@@ -99,7 +99,7 @@ void print(const Times& times, int64_t samples, const Process& process, const Th
   } else {
     samples *= comm.size();
     j["samples_per_s"] = std::round(static_cast<double>(samples) / step_seconds * 100) / 100;
-    j["step_ms"] = std::round(step_seconds * 1e6) / 1e3;
+    j["step_ms"] = std::round(step_seconds * 1e9) / 1e6;  // a step of a tiny model takes microseconds
     j["peak_bytes"] = peak;
   }
   std::puts(j.dump().c_str());
