@@ -36,14 +36,15 @@ class ColumnSums {
       : m_(m),
         chunks_(chunks_of(m.rows, m.chunk())),
         partial_(std::max<int64_t>(chunks_, 1) * outputs, m.columns) {
-    parallel_chunks(m.rows, m.chunk(), m.grain(), [&](int64_t i, int64_t begin, int64_t end) {
-      const Rows<float> sums(outputs, m.columns);
+    const auto sums_of_block = [&] { return Rows<float>(outputs, m.columns); };
+    const auto add_chunk = [&](int64_t i, int64_t begin, int64_t end, const Rows<float>& sums) {
       std::fill_n(partial_[i * outputs], outputs * m.columns, 0.0);
       for (int64_t r = begin; r < end; r += m.block()) {
         block(r, std::min(m.block(), end - r), sums);
         add_floats(sums[0], outputs * m.columns, partial_[i * outputs]);
       }
-    });
+    };
+    parallel_chunks(m.rows, m.chunk(), m.grain(), sums_of_block, add_chunk);
     for (int64_t i = 1; i < chunks_; ++i) {
       const double* part = partial_[i * outputs];
       double* whole = partial_[0];

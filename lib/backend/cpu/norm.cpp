@@ -15,8 +15,9 @@ using ops::BatchNormArgs;
 
 /// The samples of rows [begin, end) by column, in one pass. Each block is taken around the mean of the blocks
 /// before it, the first around that of its first rows: what is squared is not much larger than the deviations.
-void sample_chunk(const Elements& x, const FoldedRows& m, int64_t begin, int64_t end, const Samples& all) {
-  const Rows<float> scratch(3, m.columns);
+/// `scratch` has three rows.
+void sample_chunk(const Elements& x, const FoldedRows& m, int64_t begin, int64_t end,
+                  const Rows<float>& scratch, const Samples& all) {
   float *center = scratch[0], *sums = scratch[1], *squares = scratch[2];
   const int64_t few = std::min(m.block(), end - begin);
   sum_rows(x.from(begin * m.columns), few, m.columns, center);
@@ -38,9 +39,11 @@ void statistics(const Tensor& x, Tensor& mean, Tensor& var) {
   const Rows<double> memory(2 * (chunks + 1), m.columns);  // the last two are the whole
   std::fill_n(memory[0], 2 * (chunks + 1) * m.columns, 0.0);
   const auto samples = [&](int64_t i) { return Samples{memory[2 * i], memory[2 * i + 1]}; };
-  parallel_chunks(m.rows, m.chunk(), m.grain(), [&](int64_t i, int64_t begin, int64_t end) {
-    sample_chunk(px, m, begin, end, samples(i));
-  });
+  parallel_chunks(
+      m.rows, m.chunk(), m.grain(), [&] { return Rows<float>(3, m.columns); },
+      [&](int64_t i, int64_t begin, int64_t end, const Rows<float>& scratch) {
+        sample_chunk(px, m, begin, end, scratch, samples(i));
+      });
   const Samples whole = samples(chunks);
   for (int64_t i = 0; i < chunks; ++i) {
     const int64_t before = i * m.chunk(), n = std::min(m.chunk(), m.rows - before);

@@ -67,12 +67,22 @@ void parallel_for(int64_t n, int64_t grain, const F& f) {
 /// Number of chunks of at most `chunk` elements in [0, n).
 constexpr int64_t chunks_of(int64_t n, int64_t chunk) { return (n + chunk - 1) / chunk; }
 
-/// Calls f(index, begin, end) for every chunk of [0, n); a thread takes at least `grain` elements.
+/// Calls f(index, begin, end, mine) for every chunk of [0, n); a thread takes at least `grain` elements, and
+/// `mine` is what of_thread() made for all chunks that it takes.
+template <class OfThread, class F>
+void parallel_chunks(int64_t n, int64_t chunk, int64_t grain, const OfThread& of_thread, const F& f) {
+  parallel_for(chunks_of(n, chunk), chunks_of(grain, chunk), [&](int64_t first, int64_t last) {
+    auto mine = of_thread();
+    for (int64_t i = first; i < last; ++i) f(i, i * chunk, std::min(n, (i + 1) * chunk), mine);
+  });
+}
+
+/// Calls f(index, begin, end) for every chunk of [0, n).
 template <class F>
 void parallel_chunks(int64_t n, int64_t chunk, int64_t grain, const F& f) {
-  parallel_for(chunks_of(n, chunk), chunks_of(grain, chunk), [&](int64_t first, int64_t last) {
-    for (int64_t i = first; i < last; ++i) f(i, i * chunk, std::min(n, (i + 1) * chunk));
-  });
+  const auto nothing = [] { return 0; };
+  parallel_chunks(n, chunk, grain, nothing,
+                  [&](int64_t i, int64_t begin, int64_t end, int) { f(i, begin, end); });
 }
 
 }  // namespace trainer::cpu

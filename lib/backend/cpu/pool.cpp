@@ -140,7 +140,7 @@ class PixelSum {
   PixelSum(const Elements& dx, int64_t channels)
       : dx_(dx),
         channels_(channels),
-        scratch_(dx.dtype == DType::f32 ? 0 : static_cast<size_t>(channels) * 4, Device{}) {}
+        scratch_(dx.dtype == DType::f32 ? Storage() : Storage(static_cast<size_t>(channels) * 4, Device{})) {}
   float* begin(int64_t pixel) {
     to_ = dx_.from(pixel * channels_);
     sum_ = dx_.dtype == DType::f32 ? to_.as<float>() : reinterpret_cast<float*>(scratch_.data());
@@ -158,12 +158,14 @@ class PixelSum {
   float* sum_ = nullptr;
 };
 
-/// Calls row(n, h) in parallel for the rows of a map [N, H, W, C]; `work` is the cost of an element of it.
-template <class Row>
-void over_rows(const Shape& s, int64_t work, const Row& row) {
+/// Calls row(n, h, mine) in parallel for the rows of a map [N, H, W, C]; `work` is the cost of an element of
+/// it, and `mine` what of_thread() made for all rows that a thread takes.
+template <class OfThread, class Row>
+void over_rows(const Shape& s, int64_t work, const OfThread& of_thread, const Row& row) {
   parallel_for(s[0] * s[1], chunks_of(elementwise_grain, std::max<int64_t>(s[2] * s[3] * work, 1)),
                [&](int64_t begin, int64_t end) {
-                 for (int64_t i = begin; i < end; ++i) row(i / s[1], i % s[1]);
+                 auto mine = of_thread();
+                 for (int64_t i = begin; i < end; ++i) row(i / s[1], i % s[1], mine);
                });
 }
 
@@ -171,7 +173,8 @@ void over_rows(const Shape& s, int64_t work, const Row& row) {
 /// window and the output lie.
 template <class Window>
 void over_windows(const Shape& x, const Pool2dArgs& a, const Shape& y, const Window& window) {
-  over_rows(y, a.kernel.h * a.kernel.w, [&](int64_t n, int64_t oh) {
+  const auto nothing = [] { return 0; };
+  over_rows(y, a.kernel.h * a.kernel.w, nothing, [&](int64_t n, int64_t oh, int) {
     const Extent h = extent(oh, x[1], a.kernel.h, a.stride.h, a.padding.h);
     for (int64_t ow = 0; ow < y[2]; ++ow) {
       const Extent w = extent(ow, x[2], a.kernel.w, a.stride.w, a.padding.w);
@@ -184,9 +187,9 @@ void over_windows(const Shape& x, const Pool2dArgs& a, const Shape& y, const Win
 /// them, whose output lies at `out`.
 template <class Add>
 void gather(const Elements& pdx, const Shape& dx, const Pool2dArgs& a, const Shape& dy, const Add& add) {
-  over_rows(dx, 1, [&](int64_t n, int64_t h) {
+  const auto sum_of_thread = [&] { return PixelSum(pdx, dx[3]); };
+  over_rows(dx, 1, sum_of_thread, [&](int64_t n, int64_t h, PixelSum& sum) {
     const Reach oh = windows_over(h, dy[1], a.kernel.h, a.stride.h, a.padding.h);
-    PixelSum sum(pdx, dx[3]);
     for (int64_t w = 0; w < dx[2]; ++w) {
       const Reach ow = windows_over(w, dy[2], a.kernel.w, a.stride.w, a.padding.w);
       float* pixel = sum.begin((n * dx[1] + h) * dx[2] + w);
