@@ -6,7 +6,10 @@ namespace trainer::autograd {
 
 Var activate(const Var& x, ops::Activation activation) {
   const Tensor y = ops::activate(x.value(), activation);
-  return record(y, {&x}, [y, activation](Grads& g) { ops::activate_backward(g.dy(), y, activation, g[0]); });
+  return record(y, {&x}, [y, activation](Grads& g) {
+    if (g.dy_is_unique()) g.pass(0, g.dy());  // dx overwrites it
+    ops::activate_backward(g.dy(), y, activation, g[0]);
+  });
 }
 
 Var add(const Var& a, const Var& b) {
@@ -39,7 +42,10 @@ Var view(const Var& x, const Shape& shape) {
 }
 
 Var flatten(const Var& x) {
-  if (x.shape().rank() <= 2) return x;
+  const Shape& s = x.shape();
+  if (s.rank() <= 2) return x;
+  // One channel, or one pixel: both orders are the same.
+  if (s.back() == 1 || s.numel() == s[0] * s.back()) return view(x, {s[0], s.drop_front().numel()});
   const Tensor y = ops::to_channels_first(x.value());
   return record(y.view({y.size(0), -1}), {&x}, [channels_first = y.shape()](Grads& g) {
     g.pass(0, ops::to_channels_last(g.dy().view(channels_first)));

@@ -32,14 +32,14 @@ class Mlp final : public Model {
 
   Var forward(const Var& x) override {
     Var h = autograd::flatten(x);
-    for (Linear& layer : layers_) h = autograd::relu(layer(h));
+    for (Linear& layer : layers_) h = layer.relu(h);
     return (*head_)(drop_(h));
   }
 
   std::vector<Var> features(const Var& x) override {
     std::vector<Var> outputs;
     Var h = autograd::flatten(x);
-    for (Linear& layer : layers_) outputs.push_back(h = autograd::relu(layer(h)));
+    for (Linear& layer : layers_) outputs.push_back(h = layer.relu(h));
     return outputs;
   }
 

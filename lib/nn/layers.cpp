@@ -66,10 +66,11 @@ Linear::Linear(int64_t in, int64_t out, const LinearOptions& o)
   if (o.bias) bias_.emplace(Shape{out}, o.bias_init.value_or(Init::fan_in_uniform(static_cast<double>(in))));
 }
 
-Var Linear::forward(const Var& x) {
-  const Var in = autograd::cast(x, weight_.var.value().dtype());
-  const Var y = autograd::linear(in, weight_.var, bias_ ? bias_->var : Var());
-  return adapter_ ? adapter_->forward(in, y) : y;
+Var Linear::apply(const Var& x, ops::Activation activation) {
+  const Var in = autograd::cast(x, weight_.var.value().dtype()), bias = bias_ ? bias_->var : Var();
+  if (!adapter_) return autograd::linear(in, weight_.var, bias, activation);
+  const Var y = adapter_->forward(in, autograd::linear(in, weight_.var, bias));
+  return activation == ops::Activation::none ? y : autograd::activate(y, activation);
 }
 
 void Linear::visit(Visitor& v) {

@@ -38,11 +38,15 @@ struct LinearOptions {
   std::optional<Init> bias_init = {};  ///< default torch's
 };
 
-/// [..., in] -> [..., out].
+/// [..., in] -> [..., out]. A ReLU that follows it is fused.
 class Linear final : public Module {
  public:
   Linear(int64_t in, int64_t out, const LinearOptions& = {});
-  Var forward(const Var& x) override;
+  Var forward(const Var& x) override { return apply(x, ops::Activation::none); }
+  Var activate(const Var& x, ops::Activation activation) {
+    return observed(x, [&] { return apply(x, activation); });
+  }
+  Var relu(const Var& x) { return activate(x, ops::Activation::relu); }
   void visit(Visitor& v) override;
   std::string description() const override;
   int64_t macs(const Shape& x, const Shape& y) const override;
@@ -55,6 +59,8 @@ class Linear final : public Module {
   void add_adapter(std::unique_ptr<Adapter>);
 
  private:
+  Var apply(const Var& x, ops::Activation);
+
   Parameter weight_;
   std::optional<Parameter> bias_;
   std::unique_ptr<Adapter> adapter_;

@@ -15,13 +15,13 @@ Shape linear_shape(const Shape& x, const Shape& w) {
 
 }  // namespace
 
-Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias) {
+Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, Activation activation) {
   expect_floating(Linear::name, "input", x);
   expect_type(Linear::name, "weight", w, x.dtype(), x.device());
   const Shape shape = linear_shape(x.shape(), w.shape());
   if (bias.defined()) expect_parameter(Linear::name, "bias", bias, {w.size(0)}, x);
   Tensor y = Tensor::empty(shape, x.dtype(), x.device());
-  Kernels<Linear>::on(x.device())(x, w, bias, y);
+  Kernels<Linear>::on(x.device())(x, w, bias, activation, y);
   return y;
 }
 

@@ -1,16 +1,17 @@
-// The matrix product of a linear layer (torch.nn.functional.linear).
+// The matrix product of a linear layer (torch.nn.functional.linear), and an activation that follows it.
 //
-//   x [..., I], w [O, I], bias [O] or undefined  ->  y [..., O] = x w^T + bias
+//   x [..., I], w [O, I], bias [O] or undefined  ->  y [..., O] = activation(x w^T + bias)
 //
 // x and w have one floating dtype; the bias and the parameters' gradients may be f32 beside 16-bit ones.
 #pragma once
 
+#include "lib/ops/activation.h"
 #include "lib/tensor/kernels.h"
 
 namespace trainer::ops {
 
-Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias = {});
-/// Writes dx [..., I] = dy w.
+Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias = {}, Activation = Activation::none);
+/// Writes dx [..., I] = dy w; here and below dy is the gradient before the activation (activate_backward).
 void linear_backward_data(const Tensor& dy, const Tensor& w, Tensor& dx);
 /// Writes dw [O, I] = dy^T x and, if it is defined, dbias [O] = column sums of dy.
 void linear_backward_weight(const Tensor& dy, const Tensor& x, Tensor& dw, Tensor& dbias);
@@ -23,8 +24,8 @@ inline double linear_flops(const Tensor& x, const Tensor& w) {
 
 struct Linear {
   static constexpr std::string_view name = "linear";
-  using Fn = void(const Tensor& x, const Tensor& w, const Tensor& bias, Tensor& y);
-  static double flops(const Tensor& x, const Tensor& w, const Tensor&, const Tensor&) {
+  using Fn = void(const Tensor& x, const Tensor& w, const Tensor& bias, Activation, Tensor& y);
+  static double flops(const Tensor& x, const Tensor& w, const Tensor&, Activation, const Tensor&) {
     return linear_flops(x, w);
   }
 };

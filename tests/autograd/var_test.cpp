@@ -167,3 +167,31 @@ TEST_CASE("flatten puts channels first, as PyTorch flattens, and back") {
   half_square(y).backward(scalar(4));
   CHECK(list(x.grad()) == list(x.value()));
 }
+
+TEST_CASE("flatten copies nothing where one channel or one pixel leaves no order to change") {
+  for (const Shape& shape : {Shape{2, 2, 3, 1}, Shape{2, 1, 1, 6}}) {
+    const Var x(Tensor::zeros(shape), true);
+    const Var y = autograd::flatten(x);
+    CHECK(y.shape() == Shape{2, 6});
+    CHECK(y.value().raw() == x.value().raw());
+    half_square(y).backward(scalar(4));
+    CHECK(x.grad().shape() == shape);
+  }
+}
+
+TEST_CASE("linear with a ReLU has the gradients of linear and relu") {
+  const auto gradients = [](const auto& apply) {
+    const Var x(values({1, -2, 3, 0.5F, 4, -1}, {2, 3}), true),
+        w(values({1, 2, -1, 0.5F, -3, 2}, {2, 3}), true), b(values({0.1F, -0.2F}, {2}), true);
+    const Var y = apply(x, w, b);
+    half_square(y).backward(scalar(4));
+    return std::vector{list(y.value()), list(x.grad()), list(w.grad()), list(b.grad())};
+  };
+  const auto fused = gradients([](const Var& x, const Var& w, const Var& b) {
+    return autograd::linear(x, w, b, ops::Activation::relu);
+  });
+  CHECK(fused == gradients([](const Var& x, const Var& w, const Var& b) {
+          return autograd::relu(autograd::linear(x, w, b));
+        }));
+  CHECK(std::ranges::count(fused[0], 0.F) > 0);
+}

@@ -1,3 +1,4 @@
+#include "lib/ops/elementwise.h"
 #include "lib/ops/matmul.h"
 
 #include "tests/ops/cases.h"
@@ -5,18 +6,20 @@
 namespace trainer::test {
 namespace {
 
-Case make(const Shape& x, int64_t out, bool bias) {
+Case make(const Shape& x, int64_t out, bool bias, ops::Activation activation = ops::Activation::none) {
   const int64_t rows = x.front(x.rank() - 1).numel();
   return {
-      .name = fmt::format("{} to {}{}", x, out, bias ? " with bias" : ""),
+      .name = fmt::format("{} to {}{}, {}", x, out, bias ? " with bias" : "", name_of(activation)),
       .terms = std::max({x.back(), out, rows}),
       .inputs =
           [=](Inputs& in) {
             return Tensors{in.normal(x), in.normal({out, x.back()}), bias ? in.normal({out}) : Tensor()};
           },
-      .forward = [](const Tensors& in) { return Tensors{ops::linear(in[0], in[1], in[2])}; },
+      .forward = [=](const Tensors& in) { return Tensors{ops::linear(in[0], in[1], in[2], activation)}; },
       .backward =
-          [=](const Tensors& in, const Tensors&, const Tensor& dy) {
+          [=](const Tensors& in, const Tensors& result, const Tensor& gradient) {
+            Tensor dy = gradient.clone();
+            ops::activate_backward(gradient, result[0], activation, dy);
             Tensor dx = Tensor::empty_like(in[0]), dw = Tensor::empty_like(in[1]),
                    dbias = bias ? Tensor::empty_like(in[2]) : Tensor();
             ops::linear_backward_data(dy, in[1], dx);
@@ -34,6 +37,11 @@ std::vector<Case> linear_cases() {
   };
   for (int64_t length = 1; length <= 70; ++length)
     cases.push_back(make({1 + length % 5, length}, 71 - length, length % 2 == 0));
+  for (const ops::Activation a : ops::activations) {
+    cases.push_back(make({64, 64}, 256, true, a));
+    cases.push_back(make({600, 20}, 47, true, a));  // by oneDNN
+    cases.push_back(make({130, 65}, 66, false, a));
+  }
   return cases;
 }
 
@@ -44,6 +52,21 @@ TEST_CASE("linear: backends, large enough for several pieces", "[linear][backend
                                 make({650, 47}, 300, false)};
   compare_backends("linear", cases,
                    has_kernels<ops::Linear, ops::LinearBackwardData, ops::LinearBackwardWeight>);
+}
+
+TEST_CASE("linear: an activation keeps NaN", "[linear][backends]") {
+  for (const int64_t rows : {4, 600}) {
+    for (const DType type : {DType::f32, DType::bf16}) {
+      Tensor x = Tensor::full({rows, 32}, 1), w = Tensor::full({48, 32}, -1);
+      x.data<float>()[33] = std::numeric_limits<float>::quiet_NaN();
+      for (const ops::Activation a : ops::activations) {
+        const Tensor y = ops::linear(x.to(type), w.to(type), {}, a).to(DType::f32);
+        CAPTURE(rows, name_of(type), name_of(a));
+        CHECK(y.data<float>()[0] == (a == ops::Activation::none ? -32 : 0));
+        CHECK(std::isnan(y.data<float>()[48]));
+      }
+    }
+  }
 }
 
 }  // namespace

@@ -202,7 +202,7 @@ void forward(const Tensor& x, const Tensor& w, const Tensor& bias, const ops::Co
   if (y.numel() == 0) return;
   if (is_product(w, args)) {
     Tensor pixels = matrix(y);
-    return linear(matrix(x), matrix_of_weights(w), bias, pixels);
+    return linear(matrix(x), matrix_of_weights(w), bias, ops::Activation::none, pixels);
   }
   if (winograd::wanted(y, w, args)) return in_f32<ops::Conv2d, winograd::forward>(x, w, bias, args, y);
   const Problem p{x.shape(), w.shape(), y.shape(), args, bias.defined(), x.dtype()};

@@ -10,17 +10,19 @@
 #include "lib/backend/cpu/packing.h"
 #include "lib/backend/cpu/pieces.h"
 #include "lib/backend/cpu/primitive_cache.h"
+#include "lib/ops/elementwise.h"
 #include "lib/ops/matmul.h"
 
 namespace trainer::cpu {
 namespace {
 
-/// c [m, n] = a [m, k] b [k, n] (+ bias [n]); a and b may be given transposed.
+/// c [m, n] = activation(a [m, k] b [k, n] (+ bias [n])); a and b may be given transposed.
 struct Gemm {
   int64_t m, k, n;
   bool transpose_a = false, transpose_b = false, bias = false;  // the bias is f32
   bool weights = false;                                         // b is a parameter
   DType type, c_type;                                           // of a and b; of c
+  ops::Activation activation = ops::Activation::none;
   int64_t largest = m, whole = m;  // rows of the largest piece, and of all of them
 
   Gemm piece(int64_t rows, int64_t of_largest) const {
@@ -107,11 +109,13 @@ void run(const Gemm& g, const Tensor& a, const Tensor& b, const Tensor& bias, Te
         .matmul.run({a.raw() + begin * a_step, packed.data, g.bias ? f32_bias.value.raw() : nullptr,
                      c.raw() + begin * c_step});
   });
+  // Not as a post-op of the product: oneDNN's ReLU makes 0 of NaN.
+  if (g.activation != ops::Activation::none) Kernels<ops::Activate>::on(c.device())(c, g.activation, c);
 }
 
 }  // namespace
 
-void linear(const Tensor& x, const Tensor& w, const Tensor& bias, Tensor& y) {
+void linear(const Tensor& x, const Tensor& w, const Tensor& bias, ops::Activation activation, Tensor& y) {
   run({.m = x.shape().rows(),
        .k = w.size(1),
        .n = w.size(0),
@@ -119,7 +123,8 @@ void linear(const Tensor& x, const Tensor& w, const Tensor& bias, Tensor& y) {
        .bias = bias.defined(),
        .weights = true,
        .type = x.dtype(),
-       .c_type = y.dtype()},
+       .c_type = y.dtype(),
+       .activation = activation},
       x, w, bias, y);
 }
 

@@ -1,11 +1,12 @@
 #include "lib/ops/matmul.h"
 
+#include "lib/backend/ref/activation.h"
 #include "lib/backend/ref/ref.h"
 
 namespace trainer::ref {
 namespace {
 
-void linear(const Tensor& x, const Tensor& w, const Tensor& bias, Tensor& y) {
+void linear(const Tensor& x, const Tensor& w, const Tensor& bias, ops::Activation activation, Tensor& y) {
   const int64_t rows = x.shape().front(x.rank() - 1).numel(), in = w.size(1), out = w.size(0);
   visit_real(ops::Linear::name, x, [&]<class T>(T) {
     const T *px = x.data<T>(), *pw = w.data<T>();
@@ -14,7 +15,7 @@ void linear(const Tensor& x, const Tensor& w, const Tensor& bias, Tensor& y) {
       for (int64_t o = 0; o < out; ++o) {
         double sum = bias.defined() ? bias.data<T>()[o] : 0;
         for (int64_t i = 0; i < in; ++i) sum += double{px[r * in + i]} * double{pw[o * in + i]};
-        py[r * out + o] = static_cast<T>(sum);
+        py[r * out + o] = static_cast<T>(activate(activation, sum));
       }
     }
   });
