@@ -35,7 +35,8 @@ AttentionResult attention(const Tensor& qkv, const Tensor& bias, const Tensor& m
   expect_inputs(Attention::name, qkv, bias, mask);
   AttentionResult out{Tensor::empty(output_shape(qkv.shape()), qkv.dtype(), qkv.device()),
                       Tensor::empty(lse_shape(qkv.shape()), accumulation_dtype(qkv.dtype()), qkv.device())};
-  Kernels<Attention>::on(qkv.device())(qkv, bias, mask, attention_scale(Attention::name, args.scale, qkv.size(4)), out.y, out.lse);
+  Kernels<Attention>::on(qkv.device())(
+      qkv, bias, mask, attention_scale(Attention::name, args.scale, qkv.size(4)), out.y, out.lse);
   return out;
 }
 
@@ -52,8 +53,8 @@ void attention_backward(const Tensor& dy, const Tensor& qkv, const Tensor& bias,
     check(bias.defined(), "{}: dbias is defined, but bias is not", op);
     expect_like(op, "dbias", dbias, bias);
   }
-  Kernels<AttentionBackward>::on(qkv.device())(dy, qkv, bias, mask, attention_scale(op, args.scale, qkv.size(4)), forward.y,
-                                               forward.lse, dqkv, dbias);
+  Kernels<AttentionBackward>::on(qkv.device())(
+      dy, qkv, bias, mask, attention_scale(op, args.scale, qkv.size(4)), forward.y, forward.lse, dqkv, dbias);
 }
 
 }  // namespace trainer::ops

@@ -25,7 +25,8 @@ Case make(const Shape& s, const ops::WindowAttentionArgs& args, bool bias = true
           },
       .backward =
           [=](const Tensors& in, const Tensors& out, const Tensor& dy) {
-            Tensor dqkv = Tensor::empty_like(in[0]), dbias = bias ? Tensor::empty_like(in[1]) : Tensor(), none;
+            Tensor dqkv = Tensor::empty_like(in[0]), dbias = bias ? Tensor::empty_like(in[1]) : Tensor(),
+                   none;
             ops::window_attention_backward(dy, in[0], in[1], args, {out[0], out[1]}, dqkv, dbias);
             Tensor again = Tensor::empty_like(in[0]);
             ops::window_attention_backward(dy, in[0], in[1], args, {out[0], out[1]}, again, none);
@@ -41,8 +42,9 @@ std::vector<Case> window_attention_cases() {
       make({2, 4, 6, 2, 8}, {.window = 2}, false),
       make({2, 4, 6, 2, 8}, {.window = 2, .shift = 1}),
       make({1, 4, 6, 1, 4}, {.window = {4, 2}, .shift = {1, 0}}),
-      make({3, 6, 4, 3, 5}, {.window = {2, 4}, .shift = {0, 3}, .scale = 0.7}, false),  // wraps around a window
-      make({2, 3, 5, 2, 7}, {.window = {3, 5}, .shift = {2, 1}}),                       // one window
+      make({3, 6, 4, 3, 5}, {.window = {2, 4}, .shift = {0, 3}, .scale = 0.7},
+           false),                                                 // wraps around a window
+      make({2, 3, 5, 2, 7}, {.window = {3, 5}, .shift = {2, 1}}),  // one window
       make({1, 14, 14, 3, 32}, {.window = 7, .shift = 3}),
       make({2, 14, 7, 2, 24}, {.window = 7}),
       make({5, 8, 12, 1, 64}, {.window = 4, .shift = {2, 3}}),
@@ -58,7 +60,10 @@ Case lookup(int64_t heads, ops::Pair window) {
   return {
       .name = fmt::format("{} heads, {}x{}", heads, window.h, window.w),
       .terms = window.h * window.w,
-      .inputs = [=](Inputs& in) { return Tensors{in.statistic({positions, heads})}; },
+      .inputs =
+          [=](Inputs& in) {
+            return Tensors{in.statistic({positions, heads})};
+          },
       .forward = [=](const Tensors& in) { return Tensors{ops::relative_position_bias(in[0], window)}; },
       .backward =
           [=](const Tensors& in, const Tensors&, const Tensor& dy) {

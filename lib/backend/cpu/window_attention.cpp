@@ -37,7 +37,8 @@ struct Layout {
     const int64_t before_wrap = std::min(across, windows.width - column);
     for (int64_t i = 0; i < head.length; i += across) {
       f(map + windows.token(w, i), i, before_wrap);
-      if (before_wrap < across) f(map + windows.token(w, i + before_wrap), i + before_wrap, across - before_wrap);
+      if (before_wrap < across)
+        f(map + windows.token(w, i + before_wrap), i + before_wrap, across - before_wrap);
     }
   }
 };
@@ -76,14 +77,16 @@ class Gathered {
 
   /// Parts [first, first + count) from the tensor [rows, count, heads, width], and back.
   void gather(const Elements& from, int64_t n, int64_t h, int64_t first, int64_t count) const {
-    move(from, n, h, first, count, [](std::byte* map, int64_t map_stride, std::byte* window, int64_t stride, int64_t rows) {
-      copy_rows(map, map_stride, window, stride, rows, stride);
-    });
+    move(from, n, h, first, count,
+         [](std::byte* map, int64_t map_stride, std::byte* window, int64_t stride, int64_t rows) {
+           copy_rows(map, map_stride, window, stride, rows, stride);
+         });
   }
   void scatter(const Elements& to, int64_t n, int64_t h, int64_t first, int64_t count) const {
-    move(to, n, h, first, count, [](std::byte* map, int64_t map_stride, std::byte* window, int64_t stride, int64_t rows) {
-      copy_rows(window, stride, map, map_stride, rows, stride);
-    });
+    move(to, n, h, first, count,
+         [](std::byte* map, int64_t map_stride, std::byte* window, int64_t stride, int64_t rows) {
+           copy_rows(window, stride, map, map_stride, rows, stride);
+         });
   }
 
  private:
@@ -113,7 +116,8 @@ class AllTerms {
     float* mask = reinterpret_cast<float*>(masks_.data());
     for (int kind = 1; kind <= kinds; ++kind) {
       for (int64_t i = 0; i < at.head.length; ++i)
-        for (int64_t j = 0; j < at.head.length; ++j) *mask++ = static_cast<float>(at.windows.mask(kind, i, j));
+        for (int64_t j = 0; j < at.head.length; ++j)
+          *mask++ = static_cast<float>(at.windows.mask(kind, i, j));
     }
   }
 
@@ -167,8 +171,8 @@ void backward(const Tensor& dy, const Tensor& qkv, const Tensor& bias, const ops
       space.gather(in, n, h, 0, 3);
       space.gather(out, n, h, 3, 1);
       space.gather(g, n, h, 4, 1);
-      step.run(space.packed(0), terms.of(at, n, h), space.part(3), space.part(4),
-               plse + at.row_values(n, h), space.packed(5), sum);
+      step.run(space.packed(0), terms.of(at, n, h), space.part(3), space.part(4), plse + at.row_values(n, h),
+               space.packed(5), sum);
       space.scatter(din, n, h, 5, 3);
     };
   });
