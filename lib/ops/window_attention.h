@@ -6,11 +6,11 @@
 // a window's tokens lie is arithmetic on indices (Windows, below), and so is the shift mask.
 //
 // The shift mask keeps apart what only the cyclic roll made neighbours: the last row and column of windows of
-// the rolled map hold tokens from opposite edges of the map, and -100 is added to the scores between those: not
-// -inf, because that is what Swin's code and timm's add, and what weights were trained with.
+// the rolled map hold tokens from opposite edges, and -100 is added to the scores between those. (Not -inf:
+// Swin's code and timm's add this, and weights were trained with it.)
 //
-// Windows have to divide the map. Around other maps timm adds tokens of zeros below and to the right of the
-// rolled input of the linear layer, which take part without a mask: a model that wants this adds them first.
+// Windows have to divide the map. To other maps timm adds tokens of zeros, before the linear layer and below
+// and to the right of the rolled map, and does not mask them; a model that wants this has to add them first.
 #pragma once
 
 #include "lib/ops/attention.h"

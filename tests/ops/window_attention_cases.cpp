@@ -37,7 +37,7 @@ Case make(const Shape& s, const ops::WindowAttentionArgs& args, bool bias = true
 }
 
 std::vector<Case> window_attention_cases() {
-  return {
+  std::vector<Case> cases{
       make({1, 1, 1, 1, 1}, {.window = 1}),
       make({2, 4, 6, 2, 8}, {.window = 2}, false),
       make({2, 4, 6, 2, 8}, {.window = 2, .shift = 1}),
@@ -53,6 +53,11 @@ std::vector<Case> window_attention_cases() {
       make({1, 0, 4, 2, 8}, {.window = 2, .shift = 1}),
       make({9, 16, 8, 1, 3}, {.window = 8, .shift = 4}),
   };
+  for (int64_t length = 2; length <= 40; ++length) {  // of every remainder that loops have
+    cases.push_back(
+        make({1, 1, 2 * length, 2, 41 - length}, {.window = {1, length}, .shift = {0, length / 2}}));
+  }
+  return cases;
 }
 
 Case lookup(int64_t heads, ops::Pair window) {

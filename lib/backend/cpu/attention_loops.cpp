@@ -35,19 +35,28 @@ void add_terms(float* s, int64_t length, int64_t stride, float scale, const floa
   }
 }
 
+/// Scores from i on; beyond the row's end -inf. (Storing that into the padding first would make the load wait for
+/// the stores.)
+template <class D>
+HWY_INLINE hn::Vec<D> load_scores(D d, const float* s, int64_t i, int64_t length) {
+  const auto v = hn::LoadU(d, s + i);
+  if (i + static_cast<int64_t>(hn::Lanes(d)) <= length) return v;
+  const auto inside = hn::FirstN(d, static_cast<size_t>(std::max<int64_t>(0, length - i)));
+  return hn::IfThenElse(inside, v, hn::Set(d, -std::numeric_limits<float>::infinity()));
+}
+
 /// Probabilities of the scores scale s, and the logarithm of each row's sum; p may be s.
 template <class T>
 void softmax_rows(float* s, int64_t length, int64_t stride, float scale, T* p, float* lse) {
   const Padded d;
-  constexpr float infinity = std::numeric_limits<float>::infinity();
   for (int64_t r = 0; r < length; ++r, s += stride, p += stride) {
-    std::fill(s + length, s + stride, -infinity);
-    auto top = hn::Set(d, -infinity);
-    for_padded(stride, [&](auto, int64_t i) HWY_ATTR { top = hn::Max(top, hn::LoadU(d, s + i)); });
+    auto top = load_scores(d, s, 0, length);
+    for_padded(stride, [&](auto, int64_t i) HWY_ATTR { top = hn::Max(top, load_scores(d, s, i, length)); });
     const float largest = scale * hn::GetLane(hn::MaxOfLanes(d, top));
     auto sums = hn::Zero(d);
     for_padded(stride, [&](auto, int64_t i) HWY_ATTR {
-      const auto e = hn::Exp(d, hn::MulSub(hn::LoadU(d, s + i), hn::Set(d, scale), hn::Set(d, largest)));
+      const auto v = load_scores(d, s, i, length);
+      const auto e = hn::Exp(d, hn::MulSub(v, hn::Set(d, scale), hn::Set(d, largest)));
       hn::StoreU(e, d, s + i);
       sums = hn::Add(sums, e);
     });
