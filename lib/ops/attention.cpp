@@ -20,23 +20,23 @@ void expect_inputs(std::string_view op, const Tensor& qkv, const Tensor& bias, c
         mask.size(0));
 }
 
-double scale_of(std::string_view op, const AttentionArgs& args, const Tensor& qkv) {
-  check(args.scale >= 0, "{}: scale {} is negative; expected a positive one, or 0 for 1 / sqrt(D)", op,
-        args.scale);
-  return args.scale != 0 ? args.scale : 1 / std::sqrt(static_cast<double>(qkv.size(4)));
-}
-
 Shape output_shape(const Shape& qkv) { return {qkv[0], qkv[1], qkv[3], qkv[4]}; }
 Shape lse_shape(const Shape& qkv) { return {qkv[0], qkv[3], qkv[1]}; }
 
 }  // namespace
+
+double attention_scale(std::string_view op, double scale, int64_t width) {
+  check(scale >= 0, "{}: scale {} is negative; expected a positive one, or 0 for 1 / sqrt(D)", op, scale);
+  return scale != 0 ? scale : 1 / std::sqrt(static_cast<double>(width));
+}
 
 AttentionResult attention(const Tensor& qkv, const Tensor& bias, const Tensor& mask,
                           const AttentionArgs& args) {
   expect_inputs(Attention::name, qkv, bias, mask);
   AttentionResult out{Tensor::empty(output_shape(qkv.shape()), qkv.dtype(), qkv.device()),
                       Tensor::empty(lse_shape(qkv.shape()), accumulation_dtype(qkv.dtype()), qkv.device())};
-  Kernels<Attention>::on(qkv.device())(qkv, bias, mask, scale_of(Attention::name, args, qkv), out.y, out.lse);
+  Kernels<Attention>::on(qkv.device())(
+      qkv, bias, mask, attention_scale(Attention::name, args.scale, qkv.size(4)), out.y, out.lse);
   return out;
 }
 
@@ -53,8 +53,8 @@ void attention_backward(const Tensor& dy, const Tensor& qkv, const Tensor& bias,
     check(bias.defined(), "{}: dbias is defined, but bias is not", op);
     expect_like(op, "dbias", dbias, bias);
   }
-  Kernels<AttentionBackward>::on(qkv.device())(dy, qkv, bias, mask, scale_of(op, args, qkv), forward.y,
-                                               forward.lse, dqkv, dbias);
+  Kernels<AttentionBackward>::on(qkv.device())(
+      dy, qkv, bias, mask, attention_scale(op, args.scale, qkv.size(4)), forward.y, forward.lse, dqkv, dbias);
 }
 
 }  // namespace trainer::ops

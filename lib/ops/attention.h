@@ -33,17 +33,19 @@ void attention_backward(const Tensor& dy, const Tensor& qkv, const Tensor& bias,
 
 // The kernels of a backend (lib/tensor/kernels.h).
 
-/// Of `products` matrix products [L, D] x [D, L] for each sample and head of qkv.
-inline double attention_flops(const Tensor& qkv, double products) {
-  return products * 2 / 3 * static_cast<double>(qkv.numel()) * static_cast<double>(qkv.size(1));
+/// Of `products` matrix products [L, D] x [D, L] for each sequence of L tokens and each head in qkv.
+inline double attention_flops(const Tensor& qkv, int64_t length, double products) {
+  return products * 2 / 3 * static_cast<double>(qkv.numel()) * static_cast<double>(length);
 }
+/// The scale that an op's argument stands for, with heads of `width` channels.
+double attention_scale(std::string_view op, double scale, int64_t width);
 
 struct Attention {
   static constexpr std::string_view name = "attention";
   using Fn = void(const Tensor& qkv, const Tensor& bias, const Tensor& mask, double scale, Tensor& y,
                   Tensor& lse);
   static double flops(const Tensor& qkv, const Tensor&, const Tensor&, double, const Tensor&, const Tensor&) {
-    return attention_flops(qkv, 2);
+    return attention_flops(qkv, qkv.size(1), 2);
   }
 };
 struct AttentionBackward {
@@ -52,7 +54,7 @@ struct AttentionBackward {
                   const Tensor& y, const Tensor& lse, Tensor& dqkv, Tensor& dbias);
   static double flops(const Tensor&, const Tensor& qkv, const Tensor&, const Tensor&, double, const Tensor&,
                       const Tensor&, const Tensor&, const Tensor&) {
-    return attention_flops(qkv, 5);
+    return attention_flops(qkv, qkv.size(1), 5);
   }
 };
 

@@ -15,7 +15,9 @@
 #include "lib/ops/loss.h"
 #include "lib/ops/matmul.h"
 #include "lib/ops/norm.h"
+#include "lib/ops/relative_position.h"
 #include "lib/ops/tokens.h"
+#include "lib/ops/window_attention.h"
 #include "tests/backend_cpu/with_threads.h"
 #include "tests/catch.h"
 
@@ -87,6 +89,19 @@ Tensors attend() {
   return {f.y, f.lse, dqkv, dbias, first, position};
 }
 
+/// 8 windows, with gradients that are sums over all of them.
+Tensors attend_in_windows() {
+  const Tensor qkv = normal({2, 6, 8, 3, 2, 16}, 12), table = normal({35, 2}, 13);
+  const ops::WindowAttentionArgs args{.window = {3, 4}, .shift = {1, 2}};
+  const Tensor bias = ops::relative_position_bias(table, args.window);
+  const ops::WindowAttentionResult f = ops::window_attention(qkv, bias, args);
+  Tensor dqkv = Tensor::empty(qkv.shape()), dbias = Tensor::empty(bias.shape()),
+         dtable = Tensor::empty(table.shape());
+  ops::window_attention_backward(normal(f.y.shape(), 14), qkv, bias, args, f, dqkv, dbias);
+  ops::relative_position_bias_backward(dbias, args.window, dtable);
+  return {f.y, f.lse, dqkv, dbias, dtable};
+}
+
 Tensors convolve(const Tensor& x) {
   const Tensor w = normal({24, 3, 3, x.size(3)}, 5), dy = normal(x.shape().with(3, 24), 6);
   Tensor y = ops::conv2d(x, w, {}, {.padding = 1});
@@ -118,6 +133,7 @@ TEST_CASE("sums do not depend on the number of threads", "[backend_cpu]") {
     check_threads([&] { return layer_norm(x); });
   }
   check_threads(attend);
+  check_threads(attend_in_windows);
 }
 
 TEST_CASE("batch norm statistics do not cancel", "[backend_cpu]") {
@@ -187,6 +203,8 @@ TEST_CASE("a shape's second run takes no new memory", "[backend_cpu]") {
     batch_norm(x);
     bias_gradient(table);
     losses(table);
+    attend();
+    attend_in_windows();
   };
   run();
   run();

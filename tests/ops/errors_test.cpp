@@ -9,7 +9,9 @@
 #include "lib/ops/matmul.h"
 #include "lib/ops/norm.h"
 #include "lib/ops/pool.h"
+#include "lib/ops/relative_position.h"
 #include "lib/ops/tokens.h"
+#include "lib/ops/window_attention.h"
 #include "tests/ops/cases.h"
 
 namespace trainer::test {
@@ -111,6 +113,27 @@ TEST_CASE("attention and tokens say what does not fit", "[errors][attention][emb
               "position is f32 [1, 4, 3] on ref, expected f32 [1, 5, 3] on ref");
   CHECK_FAILS(ops::slice_tokens(zeros({2, 4, 3}), 1, 5),
               "slice_tokens: tokens [1, 5) are outside of a sequence of 4");
+}
+
+TEST_CASE("attention in windows says what does not fit", "[errors][window_attention]") {
+  const Tensor qkv = zeros({1, 4, 6, 3, 2, 8});
+  CHECK_FAILS(ops::window_attention(zeros({1, 4, 6, 48}), {}, {.window = 2}),
+              "window_attention: qkv is [1, 4, 6, 48], expected [N, H, W, 3, heads, D]");
+  CHECK_FAILS(ops::window_attention(qkv, {}, {.window = 4}),
+              "window_attention: a map of 4x6 tokens cannot be cut into windows of 4x4");
+  CHECK_FAILS(ops::window_attention(qkv, {}, {.window = 2, .shift = {1, 2}}),
+              "window_attention: shift 1x2 is not within a window of 2x2");
+  CHECK_FAILS(ops::window_attention(qkv, zeros({2, 4, 5}), {.window = 2}),
+              "bias is f32 [2, 4, 5] on ref, expected f32 [2, 4, 4] on ref");
+  Tensor dqkv = zeros(qkv.shape()), dbias = zeros({2, 4, 4});
+  const Tensor y = zeros({1, 4, 6, 2, 8});
+  CHECK_FAILS(ops::window_attention_backward(y, qkv, {}, {.window = 2}, {.y = y, .lse = {}}, dqkv, dbias),
+              "window_attention_backward: lse is undefined, expected f32 [1, 6, 2, 4] on ref");
+  CHECK_FAILS(ops::window_attention_backward(y, qkv, {}, {.window = 2}, {.y = y, .lse = zeros({1, 6, 2, 4})},
+                                             dqkv, dbias),
+              "dbias is defined, but bias is not");
+  CHECK_FAILS(ops::relative_position_bias(zeros({8, 2}), 2),
+              "relative_position_bias: table is [8, 2], expected [9, heads] for a window of 2x2");
 }
 
 TEST_CASE("pooling says what does not fit", "[errors][max_pool2d][avg_pool2d]") {

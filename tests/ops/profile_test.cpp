@@ -5,6 +5,7 @@
 #include "lib/ops/elementwise.h"
 #include "lib/ops/flat.h"
 #include "lib/ops/matmul.h"
+#include "lib/ops/window_attention.h"
 #include "tests/catch.h"
 
 using namespace trainer;
@@ -56,6 +57,14 @@ TEST_CASE("a profile counts the products of attention", "[profile]") {
   constexpr double product = 2.0 * 2 * 4 * 5 * 5 * 8;  // samples, heads, length, length, width
   CHECK(entries[0].flops == Approx(2 * product));
   CHECK(entries[1].flops == Approx(5 * product));
+}
+
+TEST_CASE("a profile counts the products of attention in windows", "[profile]") {
+  const Tensor qkv = Tensor::zeros({2, 6, 4, 3, 4, 8});
+  const auto entries = profiled([&] { ops::window_attention(qkv, {}, {.window = {3, 2}}); });
+  REQUIRE(entries.size() == 1);
+  CHECK(entries[0].flops ==
+        Approx(2 * 2.0 * (2 * 6 * 4) * 4 * 6 * 8));  // products, tokens, heads, length, width
 }
 
 TEST_CASE("a profile takes the dtype of what an op computes in", "[profile]") {

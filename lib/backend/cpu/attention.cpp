@@ -3,138 +3,17 @@
 #include "lib/ops/attention.h"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 
 #include "lib/backend/cpu/any_float.h"
+#include "lib/backend/cpu/attention_loops.h"
+#include "lib/backend/cpu/backward_chunks.h"
 #include "lib/backend/cpu/floats.h"
 #include "lib/backend/cpu/onednn.h"
 #include "lib/backend/cpu/parallel.h"
 #include "lib/backend/cpu/primitive_cache.h"
 
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "lib/backend/cpu/attention.cpp"
-#include "lib/backend/cpu/simd.h"
-// after simd.h, which decides on the instruction set
-#include <hwy/contrib/math/math-inl.h>
-
-HWY_BEFORE_NAMESPACE();
-namespace trainer::cpu::HWY_NAMESPACE {
-namespace {
-
-/// Rows of scores are padded to whole vectors of this type, so loops over them have no remainder.
-using Padded = hn::CappedTag<float, 16>;
-
-template <class F>
-HWY_INLINE void for_padded(int64_t stride, const F& f) {
-  const Padded d;
-  for (int64_t i = 0; i < stride; i += static_cast<int64_t>(hn::Lanes(d))) f(d, i);
-}
-
-/// s = scale s + bias + mask; bias and mask [length, length], or null.
-void add_terms(float* s, int64_t length, int64_t stride, float scale, const float* bias, const float* mask) {
-  for (int64_t r = 0; r < length; ++r, s += stride) {
-    for_vectors(0, length, [&](auto d, int64_t i) HWY_ATTR {
-      auto v = hn::Mul(hn::LoadU(d, s + i), hn::Set(d, scale));
-      if (bias != nullptr) v = hn::Add(v, hn::LoadU(d, bias + r * length + i));
-      if (mask != nullptr) v = hn::Add(v, hn::LoadU(d, mask + r * length + i));
-      hn::StoreU(v, d, s + i);
-    });
-  }
-}
-
-/// Probabilities of the scores scale s, and the logarithm of each row's sum; p may be s.
-template <class T>
-void softmax_rows(float* s, int64_t length, int64_t stride, float scale, T* p, float* lse) {
-  const Padded d;
-  constexpr float infinity = std::numeric_limits<float>::infinity();
-  for (int64_t r = 0; r < length; ++r, s += stride, p += stride) {
-    std::fill(s + length, s + stride, -infinity);
-    auto top = hn::Set(d, -infinity);
-    for_padded(stride, [&](auto, int64_t i) HWY_ATTR { top = hn::Max(top, hn::LoadU(d, s + i)); });
-    const float largest = scale * hn::GetLane(hn::MaxOfLanes(d, top));
-    auto sums = hn::Zero(d);
-    for_padded(stride, [&](auto, int64_t i) HWY_ATTR {
-      const auto e = hn::Exp(d, hn::MulSub(hn::LoadU(d, s + i), hn::Set(d, scale), hn::Set(d, largest)));
-      hn::StoreU(e, d, s + i);
-      sums = hn::Add(sums, e);
-    });
-    const float sum = hn::GetLane(hn::SumOfLanes(d, sums));
-    for_padded(stride, [&](auto, int64_t i) HWY_ATTR {
-      store(hn::Mul(hn::LoadU(d, s + i), hn::Set(d, 1.0F / sum)), d, p + i);
-    });
-    lse[r] = largest + std::log(sum);
-  }
-}
-
-void softmax(float* s, int64_t length, int64_t stride, float scale, const Elements& p, float* lse) {
-  with_element(p.dtype, [&]<class T>(T) HWY_ATTR { softmax_rows(s, length, stride, scale, p.as<T>(), lse); });
-}
-
-/// The same probabilities again: s = exp(scale s - lse), and p a copy of it.
-template <class T>
-void probabilities_of(float* s, int64_t length, int64_t stride, float scale, const float* lse, T* p) {
-  for (int64_t r = 0; r < length; ++r, s += stride, p += stride) {
-    for_padded(stride, [&](auto d, int64_t i) HWY_ATTR {
-      const auto e = hn::Exp(d, hn::MulSub(hn::LoadU(d, s + i), hn::Set(d, scale), hn::Set(d, lse[r])));
-      hn::StoreU(e, d, s + i);
-      if constexpr (!std::is_same_v<T, float>) store(e, d, p + i);
-    });
-  }
-}
-
-void probabilities(float* s, int64_t length, int64_t stride, float scale, const float* lse,
-                   const Elements& p) {
-  with_element(p.dtype,
-               [&]<class T>(T) HWY_ATTR { probabilities_of(s, length, stride, scale, lse, p.as<T>()); });
-}
-
-/// dS = p (dP - dy . y), a row of dy and y [width] for each row of scores: added to dbias [length, length] if
-/// there is one, and scale dS to ds, which may be dp.
-template <class T>
-void score_gradients_of(const float* p, const float* dp, const T* dy, const T* y, int64_t y_stride,
-                        int64_t width, int64_t length, int64_t stride, float scale, T* ds, float* dbias) {
-  for (int64_t r = 0; r < length; ++r, p += stride, dp += stride, ds += stride) {
-    float delta = 0;
-    for_vectors(0, width, [&](auto d, int64_t i) HWY_ATTR {
-      const int64_t at = r * y_stride + i;
-      delta += hn::GetLane(hn::SumOfLanes(d, hn::Mul(load(d, dy + at), load(d, y + at))));
-    });
-    const auto gradient = [&](auto d, int64_t i) HWY_ATTR {
-      return hn::Mul(hn::LoadU(d, p + i), hn::Sub(hn::LoadU(d, dp + i), hn::Set(d, delta)));
-    };
-    if (dbias != nullptr) {
-      float* row = dbias + r * length;
-      for_vectors(0, length, [&](auto d, int64_t i) HWY_ATTR {
-        hn::StoreU(hn::Add(hn::LoadU(d, row + i), gradient(d, i)), d, row + i);
-      });
-    }
-    for_padded(stride, [&](auto d, int64_t i)
-                           HWY_ATTR { store(hn::Mul(gradient(d, i), hn::Set(d, scale)), d, ds + i); });
-  }
-}
-
-void score_gradients(const float* p, const float* dp, const Elements& dy, const Elements& y, int64_t y_stride,
-                     int64_t width, int64_t length, int64_t stride, float scale, const Elements& ds,
-                     float* dbias) {
-  with_element(ds.dtype, [&]<class T>(T) HWY_ATTR {
-    score_gradients_of(p, dp, dy.as<const T>(), y.as<const T>(), y_stride, width, length, stride, scale,
-                       ds.as<T>(), dbias);
-  });
-}
-
-}  // namespace
-}  // namespace trainer::cpu::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-
-#if HWY_ONCE
 namespace trainer::cpu {
 namespace {
-
-HWY_EXPORT(add_terms);
-HWY_EXPORT(softmax);
-HWY_EXPORT(probabilities);
-HWY_EXPORT(score_gradients);
 
 enum Part { kQ, kK, kV };
 
@@ -260,9 +139,8 @@ struct Scores {
     product.run({qkv.from(at.packed(n, h, kQ)).data, qkv.from(at.packed(n, h, kK)).data, s});
     if (bias == nullptr && mask == nullptr) return scale;
     const int64_t square = at.length * at.length;
-    HWY_DYNAMIC_DISPATCH(add_terms)
-    (s, at.length, at.stride, scale, bias == nullptr ? nullptr : bias + h * square,
-     mask == nullptr ? nullptr : mask + n % masks * square);
+    add_terms(s, at.length, at.stride, scale, bias == nullptr ? nullptr : bias + h * square,
+              mask == nullptr ? nullptr : mask + n % masks * square);
     return 1;
   }
 };
@@ -283,8 +161,7 @@ void forward(const Tensor& qkv, const Tensor& bias, const Tensor& mask, double s
     for (int64_t i = begin; i < end; ++i) {
       const int64_t n = i / at.heads, h = i % at.heads;
       const float rest = scores.compute(at, plan.scores, in, n, h, space.f32(0));
-      HWY_DYNAMIC_DISPATCH(softmax)
-      (space.f32(0), at.length, at.stride, rest, p, plse + at.row_values(n, h));
+      softmax(space.f32(0), at.length, at.stride, rest, p, plse + at.row_values(n, h));
       plan.output.run({p.data, in.from(at.packed(n, h, kV)).data, out.from(at.plain(n, h)).data});
     }
   });
@@ -302,14 +179,12 @@ struct Backward {
     const Elements g = dy.from(at.plain(n, h));
     const float rest = scores.compute(at, plan.scores, qkv, n, h, p);
     const Elements narrow_p = space.operand(0);
-    HWY_DYNAMIC_DISPATCH(probabilities)
-    (p, at.length, at.stride, rest, lse + at.row_values(n, h), narrow_p);
+    probabilities(p, at.length, at.stride, rest, lse + at.row_values(n, h), narrow_p);
     plan.dv.run({narrow_p.data, g.data, dqkv.from(at.packed(n, h, kV)).data});
     plan.dp.run({g.data, qkv.from(at.packed(n, h, kV)).data, dp});
     const Elements ds = space.operand(1);
-    HWY_DYNAMIC_DISPATCH(score_gradients)
-    (p, dp, g, y.from(at.plain(n, h)), at.plain_stride(), at.width, at.length, at.stride, scores.scale, ds,
-     dbias);
+    score_gradients(p, dp, g, y.from(at.plain(n, h)), at.plain_stride(), at.width, at.length, at.stride,
+                    scores.scale, ds, dbias);
     plan.dq.run({ds.data, qkv.from(at.packed(n, h, kK)).data, dqkv.from(at.packed(n, h, kQ)).data});
     plan.dk.run({ds.data, qkv.from(at.packed(n, h, kQ)).data, dqkv.from(at.packed(n, h, kK)).data});
   }
@@ -327,31 +202,10 @@ void backward(const Tensor& dy, const Tensor& qkv, const Tensor& bias, const Ten
   const Scores scores(op, bias, mask, scale);
   const Backward step{
       at, scores, Elements(op, dy), Elements(op, qkv), Elements(op, y), Elements(op, dqkv), floats(op, lse)};
-  // The bias' gradient is a sum over samples: chunks that depend on the shape alone, combined in order.
-  static constexpr int64_t most_chunks = 16;
-  const int64_t chunk = pdbias == nullptr ? 1 : chunks_of(at.samples, most_chunks);
-  const int64_t chunks = chunks_of(at.samples, chunk), head = at.length * at.length, all = at.heads * head;
-  const Storage partial =
-      pdbias == nullptr ? Storage() : Storage(static_cast<size_t>(chunks * all) * sizeof(float), Device{});
-  float* sums = reinterpret_cast<float*>(pdbias == nullptr ? nullptr : partial.data());
-  parallel_for(chunks * at.heads, chunks_of(at.grain(), chunk), [&](int64_t begin, int64_t end) {
-    const ThreadScope one(1);
-    const Workspace space(at, 2);
-    BackwardPlan& plan = BackwardPlan::of(at);
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t first = i / at.heads * chunk, h = i % at.heads;
-      float* sum = sums == nullptr ? nullptr : sums + i * head;
-      if (sum != nullptr) std::fill_n(sum, head, 0.0F);
-      for (int64_t n = first; n < std::min(at.samples, first + chunk); ++n) step.run(plan, space, n, h, sum);
-    }
-  });
-  if (pdbias == nullptr) return;
-  parallel_for(all, elementwise_grain / chunks, [&](int64_t begin, int64_t end) {
-    for (int64_t e = begin; e < end; ++e) {
-      double sum = 0;
-      for (int64_t c = 0; c < chunks; ++c) sum += sums[c * all + e];
-      pdbias[e] = static_cast<float>(sum);
-    }
+  BackwardChunks(at.samples, at.heads, at.length, pdbias).run(at.grain(), [&] {
+    // first the scope: it counts where the plan is made, too
+    return [one = ThreadScope(1), &step, &plan = BackwardPlan::of(at), space = Workspace(at, 2)](
+               int64_t n, int64_t h, float* sum) { step.run(plan, space, n, h, sum); };
   });
 }
 
@@ -362,4 +216,3 @@ void backward(const Tensor& dy, const Tensor& qkv, const Tensor& bias, const Ten
 
 }  // namespace
 }  // namespace trainer::cpu
-#endif

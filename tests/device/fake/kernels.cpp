@@ -14,7 +14,9 @@
 #include "lib/ops/matmul.h"
 #include "lib/ops/norm.h"
 #include "lib/ops/pool.h"
+#include "lib/ops/relative_position.h"
 #include "lib/ops/tokens.h"
+#include "lib/ops/window_attention.h"
 #include "tests/device/fake/memory.h"
 
 namespace trainer::fake {
@@ -121,6 +123,10 @@ void delegate() {
   delegate<ops::LayerNormBackward>();
   delegate<ops::Attention>();
   delegate<ops::AttentionBackward>();
+  delegate<ops::WindowAttention>();
+  delegate<ops::WindowAttentionBackward>();
+  delegate<ops::RelativePositionBias>();
+  delegate<ops::RelativePositionBiasBackward>();
   delegate<ops::EmbedTokens>();
   delegate<ops::EmbedTokensBackward>();
   delegate<ops::SliceTokens>();
