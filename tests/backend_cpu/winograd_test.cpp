@@ -3,14 +3,13 @@
 #include "lib/backend/cpu/winograd.h"
 #include "lib/backend/cpu/onednn.h"
 
-#include <hwy/highway.h>
-
 #include <cmath>
 #include <cstring>
 #include <thread>
 #include <vector>
 
 #include "lib/base/rng.h"
+#include "tests/backend_cpu/instruction_sets.h"
 #include "tests/backend_cpu/with_threads.h"
 #include "tests/catch.h"
 
@@ -109,25 +108,6 @@ std::vector<Problem> awkward() {
       {{260, 1, 1, 136}, 130},  // and pairs that get their tiles in two goes
   };
 }
-
-/// The instruction sets of this machine, one after the other; all of them again at the end.
-class InstructionSets {
- public:
-  InstructionSets() : all_(hwy::SupportedTargets()) {}
-  ~InstructionSets() { hwy::SetSupportedTargetsForTest(0); }
-  template <class F>
-  void each(const F& f) const {
-    for (int64_t left = all_; left != 0; left &= left - 1) {
-      const int64_t target = left & -left;
-      hwy::SetSupportedTargetsForTest(target);
-      INFO("instruction set " << target);
-      f();
-    }
-  }
-
- private:
-  int64_t all_;
-};
 
 }  // namespace
 
