@@ -1,5 +1,5 @@
-// Depthwise convolutions by our loops against ref in f64 on every instruction set, beside oneDNN where results go
-// past the caches, and which are computed by them. (tests/ops compares all cases with ref.)
+// Depthwise convolutions by our loops against ref in f64 on every instruction set, beside oneDNN where
+// results go past the caches, and which are computed by them. (tests/ops compares all cases with ref.)
 #include "lib/backend/cpu/depthwise.h"
 
 #include <cmath>

@@ -1,7 +1,8 @@
 // Convolution through oneDNN. Activations stay channels last; weights and their gradient are copied to and
 // from the layout that the primitive prefers, which is worth it for all but the smallest maps: with plain
 // weights oneDNN falls back to im2col + GEMM at half the speed. Where that is faster, 3x3 convolutions go to
-// winograd.h, and those of single pixels are products of matrices.
+// winograd.h, those with a filter per channel to depthwise.h, and those of single pixels are products of
+// matrices.
 #include "lib/ops/conv.h"
 
 #include "lib/backend/cpu/any_float.h"

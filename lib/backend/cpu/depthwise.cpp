@@ -38,8 +38,8 @@ bool wanted(const Tensor& x, const Tensor& w, const ops::Conv2dArgs& a, bool fas
   return where != Depthwise::off && possible(x, w, a) && (faster || where == Depthwise::always);
 }
 
-/// Of x, at least. Ours gain most on maps that do not stay in a cache; oneDNN rounds to bf16 faster, by an instruction
-/// that our loops do not have.
+/// Of x, at least. Ours gain most on maps that do not stay in a cache; oneDNN rounds to bf16 faster, by an
+/// instruction that our loops do not have.
 bool has_megabytes(const Tensor& x, size_t n) { return x.bytes() >= n << 20; }
 
 Window window(const Tensor& x, const Tensor& y, int64_t kernel, const ops::Conv2dArgs& a) {
@@ -93,7 +93,7 @@ bool wanted_forward(const Tensor& x, const Tensor& w, const ops::Conv2dArgs& a) 
 
 bool wanted_backward_data(const Tensor& dx, const Tensor& w, const ops::Conv2dArgs& a) {
   const bool narrow = dx.dtype() == DType::bf16, large = w.size(1) > 3;
-  if (a.stride.h == 1) return wanted(dx, w, a, large || !narrow || has_megabytes(dx, 4));
+  if (a.stride.h == 1) return wanted(dx, w, a, large || !narrow || has_megabytes(dx, 8));
   return wanted(dx, w, a, narrow ? has_megabytes(dx, 32) : large || has_megabytes(dx, 16));
 }
 

@@ -6,8 +6,8 @@
 
 namespace trainer::cpu {
 
-/// Where depthwise convolutions are computed by the loops here: nowhere, where they are faster than oneDNN, or
-/// wherever they can be (for tests and measurements).
+/// Where depthwise convolutions are computed by the loops here: nowhere, where they are faster than oneDNN,
+/// or wherever they can be (for tests and measurements).
 enum class Depthwise { off, fast, always };
 /// At first `fast`. Takes effect for kernels started afterwards, from any thread.
 void set_depthwise(Depthwise);

@@ -1,7 +1,8 @@
 // Loops of depthwise convolution, for every instruction set.
 //
 // A block of columns and a vector of channels at a time: the results and a row of taps stay in registers, and
-// each pixel that is loaded meets all the taps that it has in the block. Pixels outside of the map are skipped.
+// each pixel that is loaded meets all the taps that it has in the block. Pixels outside of the map are
+// skipped.
 #include "lib/backend/cpu/depthwise_loops.h"
 
 #include <hwy/cache_control.h>
@@ -45,7 +46,8 @@ HWY_INLINE void unrolled(const F& f) {
   (std::make_integer_sequence<int, n>());
 }
 
-/// Those of the `count` indices from `begin` on that are inside of [0, size): first to last, or a bit for each.
+/// Those of the `count` indices from `begin` on that are inside of [0, size): first to last, or a bit for
+/// each.
 struct Inside {
   int64_t first, last;
   HWY_INLINE Inside(int64_t begin, int64_t count, int64_t size)
@@ -76,8 +78,8 @@ HWY_INLINE T* pixel(const Map& m, int64_t channels, int64_t image, int64_t h, in
   return m.data.as<T>() + ((image * m.height + h) * m.width + w) * channels;
 }
 
-/// Calls f(image, h, begin, end) for each row of the range and for parts of its channels, so many that the rows of
-/// `in` that a row of results needs, and the filters, stay in a thread's cache.
+/// Calls f(image, h, begin, end) for each row of the range and for parts of its channels, so many that the
+/// rows of `in` that a row of results needs, and the filters, stay in a thread's cache.
 template <class F>
 HWY_INLINE void for_rows(const Window& c, const Map& in, const Map& out, const RowRange& rows, const F& f) {
   static constexpr int64_t cache = 256 << 10, least = 64;
@@ -98,7 +100,8 @@ HWY_INLINE void for_rows(const Window& c, const Map& in, const Map& out, const R
 /// Where the vector of channels at c begins: the last one overlaps the one before.
 HWY_INLINE int64_t clamped(int64_t c, int64_t channels) { return std::min(c, channels - lanes); }
 
-/// kBlock pixels of y, of which `count` exist. x is the first pixel's window, of which `rows` and `columns` exist.
+/// kBlock pixels of y, of which `count` exist. x is the first pixel's window, of which `rows` and `columns`
+/// exist.
 template <int kKernel, int kStride, int kBlock, class T>
 HWY_INLINE void correlate_block(const Window& c, const T* x, const Inside& rows, uint64_t columns, bool ahead,
                                 const float* filters, Vector start, int count, T* y) {
@@ -158,8 +161,8 @@ void correlate_rows(const Window& c, const float* filters, const float* bias, co
 template <int kKernel>
 constexpr int reach = (kKernel - 1) / 2;
 
-/// The `results` of a block of x that exist, beginning with one that meets the first tap. y is the first pixel that
-/// reaches it; the row above meets the taps two below.
+/// The `results` of a block of x that exist, beginning with one that meets the first tap. y is the first
+/// pixel that reaches it; the row above meets the taps two below.
 template <int kKernel, class T>
 HWY_INLINE void spread_to_block(const Window& c, const T* y, const Inside& rows, uint64_t columns, bool ahead,
                                 const float* first_taps, uint64_t results, T* x) {
@@ -212,7 +215,8 @@ void spread_rows(const Window& c, const float* filters, const RowRange& range) {
   });
 }
 
-/// Adds a row of y to the sums of kTaps rows of taps. x is the window of its first pixel, of which `rows` exist.
+/// Adds a row of y to the sums of kTaps rows of taps. x is the window of its first pixel, of which `rows`
+/// exist.
 template <int kKernel, int kStride, int kTaps, class T>
 HWY_INLINE void products_row(const Window& c, const T* x, uint64_t rows, bool ahead, const T* y,
                              Vector (&sum)[kTaps][kKernel]) {

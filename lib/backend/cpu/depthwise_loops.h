@@ -20,8 +20,8 @@ struct Map {
   int64_t height, width;
 };
 
-/// What relates two maps: y[h, w] = sum of x[stride h - pad_h + i, stride w - pad_w + j] filter[i, j] over the
-/// taps that are inside of x, by channel. The padding may be negative.
+/// What relates two maps: y[h, w] = sum of x[stride h - pad_h + i, stride w - pad_w + j] filter[i, j] over
+/// the taps that are inside of x, by channel. The padding may be negative.
 struct Window {
   Map x, y;
   int64_t channels, kernel, stride, pad_h, pad_w;
@@ -37,8 +37,8 @@ void correlate(const Window&, const float* filters, const float* bias, const Row
 /// Rows of x, the gradient: what each pixel adds to y, turned around. Stride 2.
 void spread(const Window&, const float* filters, const RowRange& rows_of_x);
 
-/// The gradient of the filters by some rows of y, [K, K, slots]: sums of products of x and y. The last vector of
-/// channels may overlap the one before, so its sums have slots of their own.
+/// The gradient of the filters by some rows of y, [K, K, slots]: sums of products of x and y. The last
+/// vector of channels may overlap the one before, so its sums have slots of their own.
 void products(const Window&, const RowRange& rows_of_y, float* sums);
 inline int64_t slots(int64_t channels) {
   const int64_t n = vector_width();

@@ -1,4 +1,5 @@
-// Convolutions of common networks by loops of our own beside oneDNN's: 3x3 by Winograd's algorithm, or depthwise.
+// Convolutions of common networks by loops of our own beside oneDNN's: 3x3 by Winograd's algorithm, or
+// depthwise.
 //
 //   bench_conv [ROUNDS [THREADS [BATCH SIZE IN OUT] ...]]
 //   bench_conv depthwise [ROUNDS [THREADS [BATCH SIZE CHANNELS KERNEL STRIDE] ...]]
