@@ -16,6 +16,7 @@ const std::vector<std::string> both{"f32", "bf16"}, f32{"f32"};
 
 const Row table[] = {
     {"resnet50", {"resnet50"}, 3, 224, 16, sgd, both},
+    {"mobilenetv2", {"mobilenetv2_100"}, 3, 224, 16, sgd, both},
     {"resnet18_32", {"resnet18", 10, "small"}, 3, 32, 64, sgd, both},
     {"vit_tiny", {"vit_tiny_patch16_224"}, 3, 224, 16, adamw, both},
     {"vit_small", {"vit_small_patch16_224"}, 3, 224, 16, adamw, both},

@@ -1,5 +1,8 @@
 #include "lib/ops/conv.h"
 
+#include <array>
+
+#include "lib/backend/cpu/depthwise.h"
 #include "lib/backend/cpu/winograd.h"
 #include "tests/ops/cases.h"
 
@@ -54,6 +57,35 @@ std::vector<Conv> convolutions() {
       {"depthwise 3x3 stride 2", {2, 9, 9, 16}, 16, 3, {.stride = 2, .padding = 1, .groups = 16}, true},
       {"depthwise 5x5 dilation 2", {1, 9, 9, 7}, 7, 5, {.padding = 4, .dilation = 2, .groups = 7}},
       {"depthwise 7x7", {1, 9, 10, 24}, 24, 7, {.padding = 3, .groups = 24}, true},
+      {"depthwise 7x7 of 37 channels, stride 2",
+       {2, 13, 10, 37},
+       37,
+       7,
+       {.stride = 2, .padding = 3, .groups = 37}},
+      {"depthwise 7x7 on one pixel", {2, 1, 1, 18}, 18, 7, {.padding = 3, .groups = 18}},
+      {"depthwise 5x5", {1, 6, 17, 21}, 21, 5, {.padding = 2, .groups = 21}, true},
+      {"depthwise 5x5 stride 2, wide", {1, 5, 37, 16}, 16, 5, {.stride = 2, .padding = 2, .groups = 16}},
+      {"depthwise 5x5, padding on one axis", {2, 7, 9, 33}, 33, 5, {.padding = {2, 0}, .groups = 33}, true},
+      {"depthwise 3x3 stride 2, a row that no window reaches",
+       {1, 8, 8, 20},
+       20,
+       3,
+       {.stride = 2, .groups = 20}},
+      {"depthwise 3x3 stride 2, padding 1 and 0",
+       {1, 9, 12, 40},
+       40,
+       3,
+       {.stride = 2, .padding = {1, 0}, .groups = 40}},
+      {"depthwise 3x3, padding wider than half", {1, 4, 5, 17}, 17, 3, {.padding = 3, .groups = 17}},
+      {"depthwise 3x3 stride 2, padding wider than half",
+       {1, 4, 5, 17},
+       17,
+       3,
+       {.stride = 2, .padding = 3, .groups = 17}},
+      {"depthwise 3x3 of few channels", {2, 6, 5, 3}, 3, 3, {.padding = 1, .groups = 3}, true},
+      {"depthwise 3x3 stride 3", {1, 9, 8, 16}, 16, 3, {.stride = 3, .padding = 1, .groups = 16}},
+      {"depthwise 3x3 dilation 2", {1, 9, 8, 16}, 16, 3, {.padding = 2, .dilation = 2, .groups = 16}},
+      {"depthwise 3x5", {1, 6, 7, 32}, 32, {3, 5}, {.padding = {1, 2}, .groups = 32}},
       {"depthwise with multiplier 2", {1, 5, 5, 3}, 6, 3, {.padding = 1, .groups = 3}},
       {"3x3, 5x5 maps", {5, 5, 5, 19}, 33, 3, {.padding = 1}, true},
       {"3x3 without padding, 17x9 maps", {1, 17, 9, 12}, 20, 3},
@@ -72,6 +104,12 @@ std::vector<Conv> large_convolutions() {
       {"3x3 stride 2, 11 samples", {11, 17, 16, 20}, 37, 3, {.stride = 2, .padding = 1}},
       {"3x3 dilation 2, 9 samples", {9, 12, 12, 17}, 33, 3, {.padding = 2, .dilation = 2}, true},
       {"depthwise 3x3, 9 samples", {9, 28, 27, 68}, 68, 3, {.padding = 1, .groups = 68}, true},
+      {"depthwise 5x5 stride 2, 7 samples",
+       {7, 30, 29, 72},
+       72,
+       5,
+       {.stride = 2, .padding = 2, .groups = 72}},
+      {"depthwise 7x7, 5 samples", {5, 17, 16, 90}, 90, 7, {.padding = 3, .groups = 90}, true},
       {"3x3, 12x12 maps of many channels", {4, 12, 12, 64}, 48, 3, {.padding = 1}, true},
       {"3x3 without padding, of many channels", {4, 14, 14, 64}, 64, 3},
   };
@@ -107,12 +145,14 @@ std::vector<Case> conv2d_cases() {
 
 TEST_OP("conv2d", conv2d_cases, ops::Conv2d, ops::Conv2dBackwardData, ops::Conv2dBackwardWeight)
 
-TEST_CASE("conv2d: backends, by Winograd's algorithm or not", "[conv2d][backends]") {
+TEST_CASE("conv2d: backends, by loops of our own or not", "[conv2d][backends]") {
   std::vector<Case> cases = conv2d_cases();
   for (const Conv& v : large_convolutions()) cases.push_back(make(v));
-  for (const auto where : {cpu::Winograd::off, cpu::Winograd::always, cpu::Winograd::fast}) {
-    INFO("Winograd's algorithm: " << static_cast<int>(where));
-    cpu::set_winograd(where);  // fast again at the end
+  for (int where = 0; where < 3; ++where) {
+    INFO("0: oneDNN alone, 1: ours wherever possible, 2: where faster: " << where);
+    using cpu::Depthwise, cpu::Winograd;  // fast again at the end
+    cpu::set_winograd(std::array{Winograd::off, Winograd::always, Winograd::fast}[where]);
+    cpu::set_depthwise(std::array{Depthwise::off, Depthwise::always, Depthwise::fast}[where]);
     compare_backends("conv2d", cases,
                      has_kernels<ops::Conv2d, ops::Conv2dBackwardData, ops::Conv2dBackwardWeight>);
   }

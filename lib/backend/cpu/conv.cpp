@@ -1,10 +1,12 @@
 // Convolution through oneDNN. Activations stay channels last; weights and their gradient are copied to and
 // from the layout that the primitive prefers, which is worth it for all but the smallest maps: with plain
 // weights oneDNN falls back to im2col + GEMM at half the speed. Where that is faster, 3x3 convolutions go to
-// winograd.h, and those of single pixels are products of matrices.
+// winograd.h, those with a filter per channel to depthwise.h, and those of single pixels are products of
+// matrices.
 #include "lib/ops/conv.h"
 
 #include "lib/backend/cpu/any_float.h"
+#include "lib/backend/cpu/depthwise.h"
 #include "lib/backend/cpu/matmul.h"
 #include "lib/backend/cpu/onednn.h"
 #include "lib/backend/cpu/packing.h"
@@ -204,6 +206,7 @@ void forward(const Tensor& x, const Tensor& w, const Tensor& bias, const ops::Co
     Tensor pixels = matrix(y);
     return linear(matrix(x), matrix_of_weights(w), bias, ops::Activation::none, pixels);
   }
+  if (depthwise::wanted_forward(x, w, args)) return depthwise::forward(x, w, bias, args, y);
   if (winograd::wanted(y, w, args)) return in_f32<ops::Conv2d, winograd::forward>(x, w, bias, args, y);
   const Problem p{x.shape(), w.shape(), y.shape(), args, bias.defined(), x.dtype()};
   const Pieces pieces(p.x[0], p.flops());
@@ -224,6 +227,7 @@ void backward_data(const Tensor& dy, const Tensor& w, const ops::Conv2dArgs& arg
     Tensor pixels = matrix(dx);
     return linear_backward_data(matrix(dy), matrix_of_weights(w), pixels);
   }
+  if (depthwise::wanted_backward_data(dx, w, args)) return depthwise::backward_data(dy, w, args, dx);
   if (winograd::wanted(dx, w, args))
     return in_f32<ops::Conv2dBackwardData, winograd::backward_data>(dy, w, args, dx);
   const Problem p{dx.shape(), w.shape(), dy.shape(), args, false, dy.dtype()};
@@ -247,6 +251,8 @@ void backward_weight(const Tensor& dy, const Tensor& x, const ops::Conv2dArgs& a
     Tensor weights = matrix_of_weights(dw);
     return linear_backward_weight(matrix(dy), matrix(x), weights, dbias);
   }
+  if (depthwise::wanted_backward_weight(x, dw, args))
+    return depthwise::backward_weight(dy, x, args, dw, dbias);
   if (winograd::wanted(dy, dw, args))
     return in_f32<ops::Conv2dBackwardWeight, winograd::backward_weight>(dy, x, args, dw, dbias);
   Problem p{x.shape(), dw.shape(), dy.shape(), args, dbias.defined(), x.dtype()};
