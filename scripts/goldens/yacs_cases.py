@@ -69,6 +69,10 @@ TREE = dict(
     TEST=dict(CROP=True, SEQUENTIAL=False, SHUFFLE=False))
 
 
+def versions() -> str:
+    return ", ".join([f"{name} {importlib.metadata.version(name)}" for name in ("yacs", "PyYAML")] + [f"Python {platform.python_version()}"])
+
+
 def our_keys() -> "dict[str, tuple[object, str]]":
     """Default and type of each key of the program, from its reference."""
     rows = re.findall(r"^\| ([A-Z0-9_.]+) \| `(.*?)` \| (.*?) \|", (ROOT / "docs" / "config.md").read_text(), re.MULTILINE)
@@ -316,8 +320,7 @@ def main() -> None:
         assert json_value(ours[key][0]) == json_value(default) and type(json_value(ours[key][0])) is type(json_value(default)), key
     cases = Cases(flat(tree), Oracle(tree))
     cases.make()
-    versions = ", ".join([f"{name} {importlib.metadata.version(name)}" for name in ("yacs", "PyYAML")] + [f"Python {platform.python_version()}"])
-    head = {"tree": {k: json_value(v) for k, v in flat(tree).items()}, "generator": "scripts/goldens/yacs_cases.py", "seed": SEED, "versions": versions}
+    head = {"tree": {k: json_value(v) for k, v in flat(tree).items()}, "generator": "scripts/goldens/yacs_cases.py", "seed": SEED, "versions": versions()}
     path = ROOT / "tests" / "golden" / "yacs_cases.jsonl"
     path.write_text("\n".join([json.dumps(head, separators=(",", ":")), *cases.lines.values()]) + "\n")
     refused = sum('"refused":' in line for line in cases.lines.values())
