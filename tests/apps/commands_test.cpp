@@ -32,6 +32,18 @@ TEST_CASE("flag --dump-config merges again to the same tree") {
   CHECK(again.get<std::string>("MODEL.NAME") == "mlp");
 }
 
+TEST_CASE("flag --dump-config prints the trees of Swin's configurations") {
+  int files = 0;  // whether they are those of yacs: tests/config/swin_test.cpp
+  for (const auto& entry : fs::directory_iterator(TESTS_DIR "/config/swin")) {
+    INFO(entry.path());
+    trainer::config::Config config = trainer::config::Config::defaults();
+    config.merge_file(entry.path());
+    CHECK(succeed({"--cfg", entry.path().string(), "--dump-config"}).out == config.dump());
+    ++files;
+  }
+  CHECK(files == 46);
+}
+
 TEST_CASE("Swin's flags set their keys, and win over --opts") {
   const std::string dump =
       succeed({"--dump-config", "--batch-size", "32", "--accumulation-steps", "4", "--disable_amp",
