@@ -68,13 +68,15 @@ class Parser {
   void blanks() {
     while (is_blank(peek())) ++at_;
   }
+  /// A backslash at the end of a line that is not the last.
+  bool continues() const { return peek() == '\\' && is_newline(peek(1)) && at_ + 2 < text_.size(); }
   void comment() {
     while (at_ < text_.size() && !is_newline(peek())) ++at_;
   }
   /// What may stand between two tokens: line breaks and comments too, but only inside brackets.
   void space() {
     for (blanks();; blanks()) {
-      if (peek() == '\\' && is_newline(peek(1)) && at_ + 2 < text_.size()) {
+      if (continues()) {
         at_ += 2;
       } else if (brackets_ > 0 && peek() == '#') {
         comment();
@@ -88,8 +90,18 @@ class Parser {
   /// Lines without a value, before the first or after the last token. False if an indented line follows.
   bool empty_lines() {
     while (true) {
-      size_t indent = 0;
-      for (; is_blank(peek()); ++at_) indent = peek() == '\f' ? 0 : indent + 1;
+      size_t indent = 0,
+             before_backslash = 0;  // a line that goes on counts from its first backslash, if not 0
+      while (is_blank(peek()) || continues()) {
+        if (is_blank(peek())) {
+          indent = peek() == '\f' ? 0 : indent + 1;
+          ++at_;
+        } else {
+          if (before_backslash == 0) before_backslash = indent;
+          at_ += 2;
+        }
+      }
+      if (before_backslash != 0) indent = before_backslash;
       const bool has_comment = peek() == '#';
       if (has_comment) comment();
       if (!is_newline(peek())) return has_comment || indent == 0;

@@ -255,6 +255,14 @@ class Cases:
             text = d.choice([text[:at] + d.choice("0179._-+eExob:,'\"[]() #jN\\") + text[at:], text[:at] + text[at + 1:], text[at:] + text[:at]])
         return text
 
+    def broken(self, text: str) -> str:
+        """With one to three of the characters that YAML is made of more, fewer or twice."""
+        d = self.draw
+        for _ in range(d.randrange(1, 4)):
+            at = d.randrange(len(text) + 1)
+            text = d.choice([text[:at] + d.choice("{}[],:?-'\"#&*!|>%@ \n") + text[at:], text[:at] + text[at + 1:], text[:at] + text[at:at + 2] + text[at:]])
+        return text
+
     def spelled(self, kind: str) -> str:
         """A value that mostly fits."""
         d = self.draw
@@ -303,6 +311,8 @@ class Cases:
                 key = self.key(kind)
                 opts += [key if d.random() < 0.97 else key.lower(), self.spelled(kind)]
             self.add(text, opts)
+        for _ in range(1500):  # whole files that are nearly right
+            self.add(self.broken(d.choice(spellings.FILES + spellings.NEARLY * 4)), [])
 
 
 def main() -> None:
