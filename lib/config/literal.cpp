@@ -10,6 +10,7 @@ namespace trainer::config {
 namespace {
 
 constexpr int max_depth = 64;
+constexpr size_t max_values = 100'000;
 
 bool is_digit(char c, int base = 10) {
   if (c >= '0' && c <= '9') return c - '0' < base;
@@ -118,7 +119,7 @@ class Parser {
     };
     for (space(); !(out.comma && at_end()); space()) {
       auto value = atom(depth);
-      if (!value) return std::nullopt;
+      if (!value || ++values_ > max_values) return std::nullopt;
       out.values.push_back(std::move(*value));
       space();
       if (!take(',')) break;
@@ -280,7 +281,8 @@ class Parser {
 
   std::string_view text_;
   size_t at_ = 0;
-  int brackets_ = 0;  // that are open
+  int brackets_ = 0;   // that are open
+  size_t values_ = 0;  // so far
 };
 
 }  // namespace

@@ -81,10 +81,15 @@ std::string read_text(const std::filesystem::path& path, size_t most, std::strin
     return std::string("cannot be read: ") + std::strerror(errno != 0 ? errno : EIO);
   };
   if (!in) return reason();
-  text.resize(most + 1);
-  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  constexpr size_t step = size_t{1} << 16;
+  text.clear();
+  while (in && text.size() <= most) {
+    const size_t before = text.size();
+    text.resize(std::min(before + step, most + 1));
+    in.read(text.data() + before, static_cast<std::streamsize>(text.size() - before));
+    text.resize(before + static_cast<size_t>(in.gcount()));
+  }
   if (in.bad()) return reason();
-  text.resize(static_cast<size_t>(in.gcount()));
   return text.size() > most ? fmt::format("is larger than {} KiB", most / 1024) : "";
 }
 

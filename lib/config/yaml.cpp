@@ -266,6 +266,15 @@ std::shared_ptr<const RawValue> read_yaml(std::string_view bytes, std::string_vi
     problems.add(fmt::format("{}:{}:1", name, line), "", what);
     return nullptr;
   }
+  const auto marks = std::count_if(text.begin(), text.end(), [](char c) {
+    return std::string_view("[]{},:?&*!\"'").find(c) != std::string_view::npos;
+  });
+  if (static_cast<size_t>(marks) > Budget::marks) {
+    problems.add(name, "",
+                 fmt::format("too many values: {} brackets, commas, colons and quotes, and {} are the most",
+                             marks, Budget::marks));
+    return nullptr;
+  }
   Builder builder(text, name, budget, problems);
   const size_t problems_before = problems.count();
   try {
@@ -301,11 +310,14 @@ std::shared_ptr<const RawValue> read_yaml_file(const std::filesystem::path& path
   std::string what = path.extension() == ".py" ? "Python files are not read; write YAML"
                                                : read_text(path, Budget::file_bytes, text);
   if (what.empty() && budget.files == 0) what = "too many files inherit from each other";
+  if (what.empty() && text.size() > budget.bytes)
+    what = fmt::format("the files are larger than {} KiB together", 4 * Budget::file_bytes / 1024);
   if (!what.empty()) {
     problems.add(path.string(), "", what);
     return nullptr;
   }
   --budget.files;
+  budget.bytes -= text.size();
   return read_yaml(text, path.string(), budget, problems);
 }
 

@@ -237,3 +237,17 @@ TEST_CASE("files that cannot be configurations") {
              ContainsSubstring("is larger than 1024 KiB"));
   CHECK_THAT(error("/dev/zero"), ContainsSubstring("is larger than 1024 KiB"));
 }
+
+TEST_CASE("what the parser would hold in memory before it ends is bounded") {
+  for (const std::string& text : {"A: [" + repeated("1,", 500'000), "A: {" + repeated("a,", 500'000),
+                                  "A: [" + repeated("\"\" ", 300'000), repeated("[", 1'000'000)}) {
+    CHECK_THAT(refusal(text), ContainsSubstring("a.yaml: too many values"));
+  }
+  const Folder folder;
+  folder.write("base.yaml", "T: {}\n#" + std::string(1'000'000, 'x'));
+  Config config = test_config();
+  CHECK_THAT(problems_of([&] {
+               config.merge_file(folder.write("a.yaml", "BASE: [" + repeated("base.yaml, ", 200) + "]\n"));
+             }),
+             ContainsSubstring("base.yaml: the files are larger than 4096 KiB together"));
+}
