@@ -17,7 +17,9 @@ std::string reference_page() {
       "flag; "
       "`trainer --explain KEY` shows one with its value and what set it. Keys marked *pending* are known, so "
       "that files which "
-      "set them are understood, but their feature is not built: another value than the default is refused.\n";
+      "set them are understood, but their feature is not built: another value than the default is refused, "
+      "or ignored with a warning where it "
+      "changes no result.\n";
   std::map<std::string, std::vector<std::string>> groups;
   for (const std::string& key : config.keys()) {
     const auto dot = key.rfind('.');

@@ -31,7 +31,10 @@ std::string explain(const config::Config& config, const std::string& key) {
   add("unit", e.unit);
   add("choices", fmt::format("{}", fmt::join(e.choices, ", ")));
   add("meaning", e.help);
-  if (e.unsupported) add("note", "known, but not implemented yet: only the default is accepted");
+  if (e.unsupported)
+    add("note",
+        "known, but not implemented yet: another value is refused, or ignored with a warning where it "
+        "changes no result");
   for (size_t i = 0; i < e.history.size(); ++i) {
     add(i == 0 ? "set by" : "", fmt::format("{}: {}", e.history[i].origin.str(), e.history[i].value.repr()));
   }

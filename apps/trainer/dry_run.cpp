@@ -3,7 +3,6 @@
 
 #include "apps/trainer/train_modes.h"
 #include "lib/base/text.h"
-#include "lib/config/pending.h"
 #include "lib/nn/trace.h"
 
 namespace trainer::app {
@@ -18,7 +17,6 @@ struct Group {
 
 int dry_run(const config::Config& config, const train::Settings& s, const Process& process) {
   const Device device = process.device;
-  config::check_pending(config);
   train::Training t(config, s,
                     train::build_loader(train::build_dataset(config, s, data::Split::train), s,
                                         data::Split::train, *process.comm),

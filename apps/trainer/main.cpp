@@ -27,13 +27,28 @@ int run_words(const std::vector<std::string>& words) {
   return run(root_command(words, arguments.opts), arguments.flags);
 }
 
+/// Whether OpenMP is used. What only prints is spared a second start, half of its time; bench computes nothing itself,
+/// and what it starts shall find the environment as it is.
+bool computes(char** argv) {
+  if (argv[0] == nullptr || argv[1] == nullptr) return true;
+  for (const std::string_view command : {"bench", "completion", "config", "man", "models"}) {
+    if (argv[1] == command) return false;
+  }
+  for (char** word = argv + 1; *word != nullptr; ++word) {
+    for (const std::string_view flag :
+         {"--dump-config", "--dump_config", "--explain", "--help", "--version"}) {
+      if (*word == flag) return false;
+    }
+  }
+  return true;
+}
+
 /// OpenMP's threads wait for each other by spinning, by default for milliseconds. On a machine that others
 /// use too, they spin where the thread that they wait for would run, and a step takes several times as long
 /// (docs/benchmarks.md). libgomp reads its limit from the environment, once, before main(): so the program
 /// starts itself again, with a lower one.
 void limit_spinning(char** argv) {
-  // bench computes nothing itself, and what it starts shall find the environment as it is.
-  if (argv[0] != nullptr && argv[1] != nullptr && argv[1] == std::string_view("bench")) return;
+  if (!computes(argv)) return;
   for (const char* chosen : {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}) {
     if (std::getenv(chosen) != nullptr) return;
   }

@@ -2,6 +2,7 @@
 #include "apps/trainer/command.h"
 #include "apps/trainer/process.h"
 #include "lib/base/log.h"
+#include "lib/config/pending.h"
 #include "lib/io/safetensors.h"
 #include "lib/ops/elementwise.h"
 #include "lib/ops/layout.h"
@@ -58,6 +59,7 @@ int predict(Flags& flags) {
   if (!flags.weights.empty()) flags.source.flags.push_back({"--weights", "MODEL.PRETRAINED", flags.weights});
   const config::Config config = flags.source.merge();
   const train::Settings settings(config);
+  config::check_pending(config, config::Use::evaluation);
   const Device device = begin_process(config, settings, true).device;
 
   const Tensor input = read_input(flags.input);

@@ -54,7 +54,6 @@ int train(const config::Config& config, const Settings& settings, const Process&
   const double start = now() - process_age();
   const Device device = process.device;
   comm::Comm& comm = *process.comm;
-  config::check_pending(config);
   std::unique_ptr<train::RunDirectory> run;  // on rank 0, which alone writes checkpoints; outlives the writer
   train::Training training(config, settings,
                            train::build_loader(train::build_dataset(config, settings, data::Split::train),
@@ -161,7 +160,13 @@ int run(const Flags& flags) {
     return 0;
   }
   const Settings settings(config);
+  const bool trains = !flags.eval && flags.throughput.empty();
+  const auto notices =
+      config::check_pending(config, trains ? config::Use::training : config::Use::evaluation);
   const Process process = begin_process(config, settings, flags.dry_run);
+  if (process.comm->rank() == 0) {
+    for (const std::string& notice : notices) log::warn("{}", notice);
+  }
   if (flags.dry_run) return dry_run(config, settings, process);
   std::unique_ptr<Roofline> roofline;  // of rank 0's device; measured while nothing else runs on it
   if (flags.profile && process.comm->rank() == 0) roofline = std::make_unique<Roofline>(process.device);

@@ -96,8 +96,11 @@ std::string printable(std::string_view text, size_t most) {
     if (!text.empty() && (static_cast<unsigned char>(text.back()) & 0x80U) != 0) text.remove_suffix(1);
   }
   std::string shown(text);
-  for (char& c : shown) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
+  for (size_t i = 0; i < shown.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(shown[i]);
+    const bool c1 = byte == 0xC2 && i + 1 < shown.size() && static_cast<unsigned char>(shown[i + 1]) < 0xA0;
+    if (c1) shown.erase(i + 1, 1);  // U+0080 to U+009F: to some terminals ESC and a letter
+    if (c1 || byte < 0x20 || byte == 0x7F) shown[i] = '?';
   }
   return cut ? shown + "..." : shown;
 }

@@ -52,7 +52,8 @@ size_t tolerance(std::string_view a, std::string_view b) {
 std::vector<std::string> nearest(std::string_view word, std::span<const std::string> known, size_t most) {
   constexpr size_t other_place = 1;  // the right last part under another group costs as much as one slip
   const std::string whole = folded(word), last = folded(last_part(word));
-  if (whole.empty()) return {};
+  constexpr size_t longest_word = 256;  // each of them would be compared with each word
+  if (whole.empty() || whole.size() > longest_word) return {};
 
   std::vector<std::tuple<size_t, size_t, std::string>> found;  // cost, distance of the whole, entry
   for (const std::string& entry : known) {

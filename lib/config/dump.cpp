@@ -12,11 +12,31 @@
 namespace trainer::config {
 namespace {
 
+/// Characters beyond ASCII that no file may have as they are (text_file.h), as YAML's escapes: U+0080 to U+009F,
+/// U+2028, U+2029, U+FFFE, U+FFFF. The length of the one that `text` begins with is 0 if it is another.
+struct Escape {
+  size_t length = 0;
+  std::string text = {};
+};
+Escape escape(std::string_view text) {
+  const auto byte = [&](size_t i) { return i < text.size() ? static_cast<uint8_t>(text[i]) : 0; };
+  if (byte(0) == 0xC2 && byte(1) < 0xA0) return {2, fmt::format("\\x{:02x}", byte(1))};
+  if (byte(0) == 0xE2 && byte(1) == 0x80 && (byte(2) & 0xFE) == 0xA8)
+    return {3, fmt::format("\\u{:04x}", 0x2000 + (byte(2) & 0x3F))};
+  if (byte(0) == 0xEF && byte(1) == 0xBF && byte(2) >= 0xBE)
+    return {3, fmt::format("\\u{:04x}", 0xFFC0 + (byte(2) & 0x3F))};
+  return {};
+}
+
 /// In YAML's double quotes; control characters are escaped, so a value stays on one line.
 std::string double_quoted(const std::string& text) {
   std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (const Escape special = escape(std::string_view(text).substr(i)); special.length > 0) {
+      out += special.text;
+      i += special.length - 1;
+    } else if (c == '"' || c == '\\') {
       (out += '\\') += c;
     } else if (c == '\n') {
       out += "\\n";
@@ -99,8 +119,11 @@ std::string yaml_float(double v) {
 
 std::string yaml_string(const std::string& text) {
   if (is_plain(text)) return text;
-  const bool printable = std::all_of(
-      text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7F; });
+  bool printable = true;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const bool control = static_cast<unsigned char>(text[i]) < 0x20 || text[i] == 0x7F;
+    printable = printable && !control && escape(std::string_view(text).substr(i)).length == 0;
+  }
   if (!printable) return double_quoted(text);
   std::string out = "'";
   for (const char c : text) out += c == '\'' ? "''" : std::string(1, c);

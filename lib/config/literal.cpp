@@ -10,6 +10,7 @@ namespace trainer::config {
 namespace {
 
 constexpr int max_depth = 64;
+constexpr size_t max_values = 100'000;
 
 bool is_digit(char c, int base = 10) {
   if (c >= '0' && c <= '9') return c - '0' < base;
@@ -68,13 +69,15 @@ class Parser {
   void blanks() {
     while (is_blank(peek())) ++at_;
   }
+  /// A backslash at the end of a line that is not the last.
+  bool continues() const { return peek() == '\\' && is_newline(peek(1)) && at_ + 2 < text_.size(); }
   void comment() {
     while (at_ < text_.size() && !is_newline(peek())) ++at_;
   }
   /// What may stand between two tokens: line breaks and comments too, but only inside brackets.
   void space() {
     for (blanks();; blanks()) {
-      if (peek() == '\\' && is_newline(peek(1)) && at_ + 2 < text_.size()) {
+      if (continues()) {
         at_ += 2;
       } else if (brackets_ > 0 && peek() == '#') {
         comment();
@@ -88,8 +91,18 @@ class Parser {
   /// Lines without a value, before the first or after the last token. False if an indented line follows.
   bool empty_lines() {
     while (true) {
-      size_t indent = 0;
-      for (; is_blank(peek()); ++at_) indent = peek() == '\f' ? 0 : indent + 1;
+      size_t indent = 0,
+             before_backslash = 0;  // a line that goes on counts from its first backslash, if not 0
+      while (is_blank(peek()) || continues()) {
+        if (is_blank(peek())) {
+          indent = peek() == '\f' ? 0 : indent + 1;
+          ++at_;
+        } else {
+          if (before_backslash == 0) before_backslash = indent;
+          at_ += 2;
+        }
+      }
+      if (before_backslash != 0) indent = before_backslash;
       const bool has_comment = peek() == '#';
       if (has_comment) comment();
       if (!is_newline(peek())) return has_comment || indent == 0;
@@ -106,7 +119,7 @@ class Parser {
     };
     for (space(); !(out.comma && at_end()); space()) {
       auto value = atom(depth);
-      if (!value) return std::nullopt;
+      if (!value || ++values_ > max_values) return std::nullopt;
       out.values.push_back(std::move(*value));
       space();
       if (!take(',')) break;
@@ -268,7 +281,8 @@ class Parser {
 
   std::string_view text_;
   size_t at_ = 0;
-  int brackets_ = 0;  // that are open
+  int brackets_ = 0;   // that are open
+  size_t values_ = 0;  // so far
 };
 
 }  // namespace

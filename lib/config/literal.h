@@ -11,7 +11,7 @@ namespace trainer::config {
 
 /// None, True, False, numbers (1_000, 0x10, .5, 1e-8), quoted strings, lists and tuples (`1,2` is one).
 /// nullopt if `text` is anything else: a plain word, a dict, bytes, a complex number, an integer beyond 64
-/// bits, or nesting deeper than 64.
+/// bits, nesting deeper than 64, or more than 100,000 values.
 std::optional<Value> parse_literal(std::string_view text);
 
 /// The double of a well-formed decimal text ([sign] digits, point, exponent); inf on overflow.

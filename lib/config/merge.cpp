@@ -201,6 +201,8 @@ void Merger::unknown(const std::string& key, const Origin& origin) {
     }
   }
   if (problems_.is_full()) return problems_.add(origin.str(), key, "unknown key");
+  const auto [suggestion, fresh] = suggestions_.try_emplace(key);
+  if (!fresh) return problems_.add(origin.str(), key, "unknown key" + suggestion->second);
   std::set<std::string> known;
   for (const Node* leaf : root_.leaves()) {
     // Its groups too: they are mistyped as well.
@@ -211,7 +213,8 @@ void Merger::unknown(const std::string& key, const Origin& origin) {
     }
   }
   const std::vector<std::string> candidates(known.begin(), known.end());
-  problems_.add(origin.str(), key, "unknown key" + did_you_mean(key, candidates));
+  suggestion->second = did_you_mean(key, candidates);
+  problems_.add(origin.str(), key, "unknown key" + suggestion->second);
 }
 
 }  // namespace trainer::config

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -47,6 +48,7 @@ class Merger {
   Problems& problems_;
   std::vector<std::string>& notices_;
   Budget budget_;
+  std::map<std::string, std::string> suggestions_;  // for unknown keys: finding near names takes a while
 };
 
 }  // namespace trainer::config

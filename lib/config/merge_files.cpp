@@ -65,6 +65,8 @@ void Merger::bases(const RawValue& base, std::string_view where, const fs::path&
       problems_.add(where, "BASE", "the files inherit from each other: " + chain(including, path));
     } else if (!fs::exists(path, ignored)) {
       problems_.add(where, "BASE", fmt::format("{} does not exist", path.string()));
+    } else if (fs::is_directory(path, ignored)) {
+      problems_.add(where, "BASE", fmt::format("{} is a directory, not a file", path.string()));
     } else {
       this->file(path, Origin::Layer::base_file, including);
     }

@@ -1,6 +1,9 @@
 // The table of pending keys, with Swin's defaults. A row is removed when a component declares its key.
 #include "lib/config/pending.h"
 
+#include <fmt/core.h>
+
+#include <algorithm>
 #include <initializer_list>
 
 #include "lib/config/problems.h"
@@ -21,10 +24,10 @@ struct Row {
   std::string_view help;
 };
 
-/// Rows below one group, and the value of a key that makes them matter ("" for always).
+/// Rows below one group, and the values of a key that make them matter ("" for always).
 struct Table {
   std::string_view group, switch_key;
-  Value switch_value;
+  std::vector<Value> switch_values;
   std::vector<Row> rows;
 };
 
@@ -71,10 +74,13 @@ const std::vector<Row> mixture_of_experts = {
 
 const std::vector<Table>& tables() {
   static const std::vector<Table> all = {
-      {"MODEL.SWIN", "MODEL.TYPE", "swin", swin_common + qkv_bias + qk_scale},
-      {"MODEL.SWINV2", "MODEL.TYPE", "swinv2", swin_common + qkv_bias + pretrained_windows},
-      {"MODEL.SWIN_MLP", "MODEL.TYPE", "swin_mlp", swin_common},
-      {"MODEL.SWIN_MOE", "MODEL.TYPE", "swin_moe",
+      // auto too: Swin's own default is swin, and a file that sets these without MODEL.TYPE means it.
+      {"MODEL.SWIN", "MODEL.TYPE", {"swin", "auto"}, swin_common + qkv_bias + qk_scale},
+      {"MODEL.SWINV2", "MODEL.TYPE", {"swinv2"}, swin_common + qkv_bias + pretrained_windows},
+      {"MODEL.SWIN_MLP", "MODEL.TYPE", {"swin_mlp"}, swin_common},
+      {"MODEL.SWIN_MOE",
+       "MODEL.TYPE",
+       {"swin_moe"},
        swin_common + qkv_bias + qk_scale + pretrained_windows + mixture_of_experts},
       {"MODEL.SIMMIM.NORM_TARGET",
        "",
@@ -85,7 +91,7 @@ const std::vector<Table>& tables() {
        }},
       {"AUG",
        "AUG.ENABLE",
-       true,
+       {true},
        {
            {"COLOR_JITTER", 0.4, Effect::refused, "strength of colour jitter where AUTO_AUGMENT is none"},
            {"AUTO_AUGMENT", "rand-m9-mstd0.5-inc1", Effect::refused, "timm's name of a policy, or none"},
@@ -110,7 +116,6 @@ const std::vector<Table>& tables() {
             "how images are resized: bicubic, bilinear, nearest, random"},
            {"ZIP_MODE", false, Effect::refused, "images lie in a zip file"},
            {"CACHE_MODE", "part", Effect::none, "what of a zip file is kept in memory: no, part or full"},
-           {"PIN_MEMORY", true, Effect::none, "page-locked batches for faster copies to a GPU"},
            {"MASK_PATCH_SIZE", 32, Effect::none, "SimMIM: side of a masked patch, pixels"},
            {"MASK_RATIO", 0.6, Effect::none, "SimMIM: share of patches that are masked"},
        }},
@@ -164,28 +169,38 @@ const std::vector<Table>& tables() {
   return true;
 }();
 
-bool matters(const Table& table, const Config& config) {
+bool matters(const Table& table, const Config& config, Use use) {
+  const bool for_training = table.group == "AUG" || table.group == "TRAIN";
+  if (for_training && use != Use::training) return false;
   if (table.switch_key.empty()) return true;
   const Node* leaf = config.root().find(table.switch_key);
-  return leaf && leaf->value() == table.switch_value;
+  return leaf && std::ranges::find(table.switch_values, leaf->value()) != table.switch_values.end();
 }
 
 }  // namespace
 
-void check_pending(const Config& config) {
+std::vector<std::string> check_pending(const Config& config, Use use) {
   Problems problems;
+  std::vector<std::string> notices;
   for (const Table& table : tables()) {
-    if (!matters(table, config)) continue;
+    if (!matters(table, config, use)) continue;
     for (const Row& row : table.rows) {
       const Node& leaf = config.group(join_key(table.group, row.key));
-      leaf.read();  // checked here, so not one of Config::unread()
-      const bool harmless = row.effect == Effect::none || leaf.value() == row.default_value;
-      if (harmless || !leaf.declaration().unsupported) continue;
-      problems.add(leaf.origin().str(), leaf.path(),
-                   "known but not implemented yet, given " + describe(leaf.value()));
+      if (!leaf.declaration().unsupported) continue;
+      leaf.read();  // spoken of here, so not one of Config::unread()
+      if (leaf.value() == row.default_value) continue;
+      const std::string where = leaf.origin().str();
+      if (row.effect == Effect::none) {
+        notices.push_back(
+            fmt::format("{}: {}: known but not implemented yet; it changes no result and is ignored", where,
+                        leaf.path()));
+      } else {
+        problems.add(where, leaf.path(), "known but not implemented yet, given " + describe(leaf.value()));
+      }
     }
   }
   problems.raise();
+  return notices;
 }
 
 }  // namespace trainer::config

@@ -5,9 +5,12 @@
 
 namespace trainer::config {
 
+/// What the configuration is for. Keys of training (TRAIN, AUG) do not matter to an evaluation.
+enum class Use { training, evaluation };
+
 /// Throws one Error(Exit::usage) with all pending keys that have another value than the default, would change
-/// the result, and apply in this configuration (MODEL.SWIN if MODEL.TYPE is swin, AUG if AUG.ENABLE). To be
-/// called once, after merging.
-void check_pending(const Config&);
+/// the result, and apply in this configuration (MODEL.SWIN if MODEL.TYPE is swin or auto, AUG if AUG.ENABLE).
+/// Returns a line for the log for each one that is set and changes no result. To be called once, after merging.
+std::vector<std::string> check_pending(const Config&, Use = Use::training);
 
 }  // namespace trainer::config

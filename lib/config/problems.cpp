@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lib/base/error.h"
+#include "lib/base/text.h"
 
 namespace trainer::config {
 
@@ -12,10 +13,9 @@ void Problems::add(std::string_view where, std::string_view key, std::string_vie
     return;
   }
   std::string line;
-  for (const std::string_view part : {where, key}) {
-    if (!part.empty()) line.append(part).append(": ");
-  }
-  line += what;
+  if (!where.empty()) line.append(where).append(": ");
+  if (!key.empty()) line.append(printable(key)).append(": ");
+  line += printable(what, 1000);  // words of the file are in it, too
   // Two components may read one key, and two files may share a base: once is enough.
   if (std::find(lines_.begin(), lines_.end(), line) == lines_.end()) lines_.push_back(std::move(line));
 }

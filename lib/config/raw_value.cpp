@@ -124,7 +124,8 @@ std::string describe(const Value& value) {
 
 std::string describe(const RawValue& raw) {
   if (raw.form == RawValue::Form::map) return raw.entries.empty() ? "{}" : "a group of keys";
-  if (raw.is_scalar() && is_large_integer(raw.text)) return raw.text + " (an integer beyond 64 bits)";
+  if (raw.is_scalar() && is_large_integer(raw.text))
+    return printable(raw.text, 80) + " (an integer beyond 64 bits)";
   const auto value = decode(raw);
   return value ? describe(*value) : "a list with groups in it";
 }

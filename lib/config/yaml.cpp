@@ -14,6 +14,7 @@
 #include "lib/config/literal.h"
 #include "lib/config/text_file.h"
 #include "lib/config/yaml_scalar.h"
+#include "lib/config/yaml_text.h"
 
 namespace trainer::config {
 namespace {
@@ -53,8 +54,9 @@ class Builder : public YAML::EventHandler {
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& text) override {
     check_indentation(mark);
+    check_spelling(mark);
     // "!" is the parser's word for quotes; written, it means a plain scalar, also before quotes.
-    scalar(mark, tag == "!" && character(mark) == '!' ? "?" : tag, anchor, text);
+    scalar(mark, tag == "!" && character(mark) == '!' ? "?" : tag, anchor, with_whole_characters(text));
   }
 
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
@@ -97,6 +99,25 @@ class Builder : public YAML::EventHandler {
     const bool is_block_scalar = character(mark) == '|' || character(mark) == '>';
     if (!is_value || is_block_scalar || open_.back().style == YAML::EmitterStyle::Flow) return;
     if (mark.column <= open_.back().mark.column) stop(mark, "a value has to be further right than its key");
+  }
+
+  /// What the parser takes in a scalar and YAML does not: \' in double quotes, and a comment without a space before
+  /// it behind the marks of a block scalar.
+  void check_spelling(const YAML::Mark& mark) const {
+    auto at = static_cast<size_t>(mark.pos);
+    while (at < text_.size() && (text_[at] == '&' || text_[at] == '!')) {  // what stands before the value
+      at = std::min(text_.find_first_of(" \t\n", at), text_.size());
+      at = std::min(text_.find_first_not_of(" \t\n", at), text_.size());
+    }
+    const char first = at < text_.size() ? text_[at] : '\0';
+    if (first == '"') {
+      for (++at; at + 1 < text_.size() && text_[at] != '"'; at += text_[at] == '\\' ? 2 : 1) {
+        if (text_.substr(at, 2) == "\\'") stop(mark, "unknown escape character: '");
+      }
+    } else if (first == '|' || first == '>') {
+      const size_t end = text_.find_first_not_of("+-0123456789", at + 1);
+      if (end != text_.npos && text_[end] == '#') stop(mark, "a comment needs a space before it");
+    }
   }
 
   void scalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
@@ -220,23 +241,6 @@ class Builder : public YAML::EventHandler {
   std::shared_ptr<const RawValue> root_;
 };
 
-/// Without a byte order mark, each line ending in a line feed: the parser counts from the one, and does not know the
-/// carriage return alone for a line's end.
-std::string with_line_feeds(std::string_view text) {
-  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
-  std::string out;
-  out.reserve(text.size());
-  for (size_t i = 0; i < text.size(); ++i) {
-    const bool before_feed = i + 1 < text.size() && text[i + 1] == '\n';
-    if (text[i] != '\r') {
-      out += text[i];
-    } else if (!before_feed) {
-      out += '\n';
-    }
-  }
-  return out;
-}
-
 /// Where and why the parser gave up. It has read one line more than the file has.
 void add_problem(std::string_view name, std::string_view text, const YAML::Exception& e, Problems& problems) {
   const auto lines =
@@ -252,11 +256,25 @@ void add_problem(std::string_view name, std::string_view text, const YAML::Excep
 
 std::shared_ptr<const RawValue> read_yaml(std::string_view bytes, std::string_view name, Budget& budget,
                                           Problems& problems) {
-  if (const std::string what = text_error(bytes); !what.empty()) {
-    problems.add(name, "", what);
+  if (const TextError e = text_error(bytes); !e.what.empty()) {
+    problems.add(e.line == 0 ? std::string(name) : fmt::format("{}:{}:{}", name, e.line, e.column), "",
+                 e.what);
     return nullptr;
   }
   const std::string text = with_line_feeds(bytes);
+  if (const auto [line, what] = directive_error(text); line > 0) {
+    problems.add(fmt::format("{}:{}:1", name, line), "", what);
+    return nullptr;
+  }
+  const auto marks = std::count_if(text.begin(), text.end(), [](char c) {
+    return std::string_view("[]{},:?&*!\"'").find(c) != std::string_view::npos;
+  });
+  if (static_cast<size_t>(marks) > Budget::marks) {
+    problems.add(name, "",
+                 fmt::format("too many values: {} brackets, commas, colons and quotes, and {} are the most",
+                             marks, Budget::marks));
+    return nullptr;
+  }
   Builder builder(text, name, budget, problems);
   const size_t problems_before = problems.count();
   try {
@@ -292,11 +310,14 @@ std::shared_ptr<const RawValue> read_yaml_file(const std::filesystem::path& path
   std::string what = path.extension() == ".py" ? "Python files are not read; write YAML"
                                                : read_text(path, Budget::file_bytes, text);
   if (what.empty() && budget.files == 0) what = "too many files inherit from each other";
+  if (what.empty() && text.size() > budget.bytes)
+    what = fmt::format("the files are larger than {} KiB together", 4 * Budget::file_bytes / 1024);
   if (!what.empty()) {
     problems.add(path.string(), "", what);
     return nullptr;
   }
   --budget.files;
+  budget.bytes -= text.size();
   return read_yaml(text, path.string(), budget, problems);
 }
 

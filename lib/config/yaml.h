@@ -16,7 +16,9 @@ namespace trainer::config {
 struct Budget {
   static constexpr size_t file_bytes = size_t{1} << 20;
   static constexpr size_t depth = 64;
+  static constexpr size_t marks = 200'000;  // of one file; yaml-cpp holds a flow list as tokens until it ends
   size_t nodes = 100'000;
+  size_t bytes = 4 * file_bytes;  // of all files together
   size_t files = 256;
 };
 

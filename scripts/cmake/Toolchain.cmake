@@ -44,8 +44,13 @@ if(TRAINER_SANITIZE)
     list(APPEND flags -Wno-tsan)   # fences are not modelled; what ours order (lib/base/board.cpp) is atomic throughout
   endif()
 endif()
+if(TRAINER_FUZZ)
+  list(APPEND flags -fsanitize=fuzzer-no-link)
+endif()
 add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:${flags}>")   # nvcc has flags of its own: kernels/CMakeLists.txt
-add_link_options(-Wl,--no-undefined)
+if(NOT (TRAINER_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang"))   # clang's sanitizers are in programs, not in libraries
+  add_link_options(-Wl,--no-undefined)
+endif()
 
 # Headers that nearly every file needs are read once. Every source still includes what it uses: preset clang builds without.
 option(TRAINER_PRECOMPILE "Precompile common headers" ON)

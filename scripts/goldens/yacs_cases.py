@@ -69,6 +69,10 @@ TREE = dict(
     TEST=dict(CROP=True, SEQUENTIAL=False, SHUFFLE=False))
 
 
+def versions() -> str:
+    return ", ".join([f"{name} {importlib.metadata.version(name)}" for name in ("yacs", "PyYAML")] + [f"Python {platform.python_version()}"])
+
+
 def our_keys() -> "dict[str, tuple[object, str]]":
     """Default and type of each key of the program, from its reference."""
     rows = re.findall(r"^\| ([A-Z0-9_.]+) \| `(.*?)` \| (.*?) \|", (ROOT / "docs" / "config.md").read_text(), re.MULTILINE)
@@ -251,6 +255,14 @@ class Cases:
             text = d.choice([text[:at] + d.choice("0179._-+eExob:,'\"[]() #jN\\") + text[at:], text[:at] + text[at + 1:], text[at:] + text[:at]])
         return text
 
+    def broken(self, text: str) -> str:
+        """With one to three of the characters that YAML is made of more, fewer or twice."""
+        d = self.draw
+        for _ in range(d.randrange(1, 4)):
+            at = d.randrange(len(text) + 1)
+            text = d.choice([text[:at] + d.choice("{}[],:?-'\"#&*!|>%@ \n") + text[at:], text[:at] + text[at + 1:], text[:at] + text[at:at + 2] + text[at:]])
+        return text
+
     def spelled(self, kind: str) -> str:
         """A value that mostly fits."""
         d = self.draw
@@ -299,6 +311,8 @@ class Cases:
                 key = self.key(kind)
                 opts += [key if d.random() < 0.97 else key.lower(), self.spelled(kind)]
             self.add(text, opts)
+        for _ in range(1500):  # whole files that are nearly right
+            self.add(self.broken(d.choice(spellings.FILES + spellings.NEARLY * 4)), [])
 
 
 def main() -> None:
@@ -316,8 +330,7 @@ def main() -> None:
         assert json_value(ours[key][0]) == json_value(default) and type(json_value(ours[key][0])) is type(json_value(default)), key
     cases = Cases(flat(tree), Oracle(tree))
     cases.make()
-    versions = ", ".join([f"{name} {importlib.metadata.version(name)}" for name in ("yacs", "PyYAML")] + [f"Python {platform.python_version()}"])
-    head = {"tree": {k: json_value(v) for k, v in flat(tree).items()}, "generator": "scripts/goldens/yacs_cases.py", "seed": SEED, "versions": versions}
+    head = {"tree": {k: json_value(v) for k, v in flat(tree).items()}, "generator": "scripts/goldens/yacs_cases.py", "seed": SEED, "versions": versions()}
     path = ROOT / "tests" / "golden" / "yacs_cases.jsonl"
     path.write_text("\n".join([json.dumps(head, separators=(",", ":")), *cases.lines.values()]) + "\n")
     refused = sum('"refused":' in line for line in cases.lines.values())

@@ -15,7 +15,7 @@ abc swin a.b a/b /data/x a-b a_b a:b http://x.y/z rand-m9-mstd0.5-inc1 -x = << Ã
 
 # Further texts: words of the command line, and scalars in quotes.
 TEXTS = [
-    "", " ", " 1", "1 ", "\t1", "1\n", "\n1", "\n 1", "\n", "1,\n2", "1\n2", "[1,\n2]", "[1, # a\n 2]", "(\n1\n)", "1 # ten",
+    "", " ", " 1", "1 ", "\t1", "1\n", "\n1", "\n 1", "\n", "1,\n2", "1\n2", "[1,\n2]", "[1, # a\n 2]", "(\n1\n)", "\\\n 1", "\\\n1", "\n \\\n1", "\n\\\n1", "\n\\\n 1", "\n\\\n # c\n1", "1\n\\\n # c", "1\n\\\n", "\\\n\\\n1", "\\\n\f1", "\"\\\n 1\"", "1 \\\n\\\n", "\\\n", "1 # ten",
     "# ten", "1 # a\n# b\n", "1\n\n", "1,\\\n2", "1,\\\n", "1\n ", "1\n # c", "\f 1", "\f1", "\u00a01", " True", "True ", " yes ", " abc", "'10'", '"10"', "'None'",
     "'a' 'b'", "'a'\n'b'", "('a'\n'b')", "'a' b'b'", "'it''s'", "'it\\'s'", "'''a\nb'''", "'''a''b'''", '"""a"""', "r'\\n'",
     "R'\\''", "U'x'", "'\\x41'", "'\\u00e9'", "'\\N{DASH}'", "'\\N{EM DASH}'", "['\\N{EM DASH}']", "'\\q'", "'\\101'", "'\\0'", "'a\\\nb'", "'a", "a'", "'\\'", "'\\x4'",
@@ -78,7 +78,16 @@ FILES = [
     "DATA:\n  IMG_SIZE: 384\nMODEL:\n  TYPE: swin\n  NAME: swin_base\n  DROP_PATH_RATE: 0.5\n  SWIN:\n    EMBED_DIM: 128\n    DEPTHS: [2, 2, 18, 2]\n    NUM_HEADS: [4, 8, 16, 32]\n"
     "    WINDOW_SIZE: 12\nTRAIN:\n  EPOCHS: 30\n  WARMUP_EPOCHS: 5\n  WEIGHT_DECAY: 1e-8\n  BASE_LR: 2e-05\n  WARMUP_LR: 2e-08\n  MIN_LR: 2e-07\nTEST:\n  CROP: False\n",
     "\"TAG\": \"\\u0041\\x42\\n\"\n", "TAG: \u00e9\u4e16\n", "TAG: \U0001f600\n", "TAG: x\u2028y\n", "TAG: x\u0085y\n", "TAG: \"x\ty\"\n", "TAG: x\ty\n", "TAG: x\n\n\n", "\n\n\nTAG: x\n", "TAG: x\n\t\n",
-    "TRAIN: {EPOCHS: 1", "TRAIN: EPOCHS: 1\n", "TRAIN: - 1\n", "TRAIN:\n- EPOCHS\n", "TAG: [x\n", "TAG: x]\n", "TAG: }x\n", "TAG: ,x\n", "{TAG: [x}]\n", "TAG: {\"a\":1}\n", "{TAG:x}\n", "{\"TAG\":x}\n",
+    "TRAIN: {EPOCHS: 1", "TRAIN: EPOCHS: 1\n", "TRAIN: - 1\n", "TRAIN:\n- EPOCHS\n", "TAG: [x\n", "TAG: x]\n", "TAG: }x\n", "TAG: ,x\n", "{TAG: :x}\n", "{TAG: !!str}\n", "{TAG: !!str }\n", "{TRAIN: {FREEZE: [!!str]}}\n", "{TAG: x\n%y}\n", "TAG: 'x\n%y'\n", "TAG: \"x\n%YAML 1.2\"\n", "TAG: x\n%YAML 1.2\n", "TAG: x\n  %y\n", "%YAML 1.2\nTAG: x\n", "%FOO\nTAG: x\n",
+    "%\n---\nTAG: x\n", "%A\n# c\n\n%B c\n--- # d\nTAG: x\n", "%A\n--- TAG\n", "%A\n---\n", "TAG: |#\n  x\n", "TAG: |+#+\n  x\n", "TAG: >2# c\n  x\n", "TAG: |- # c\n  x\n", "TAG: &a |#\n  x\n", "TAG: !!str |#\n  x\n", "TAG: x\n# c\u2028SEED: 1\n", "TAG: x\u2028SEED: 1\n", "TAG: 'x\u2028 y'\n",
+    "TAG: \"\\N\\L\\P\"\n", "TAG: \x80\n", "\ufeff\ufeffTAG: x\n", "TAG: x\ufeff\n", "TRAIN: {FREEZE: [{'': x}]}\n", "TRAIN:\n  FREEZE:\n  - '': x\n", "TRAIN:\n  FREEZE:\n  - : x\n", "AUG: {CUTMIX_MINMAX: [{~: 1}]}\n", "{TAG: [x}]\n", "TAG: {\"a\":1}\n", "{TAG:x}\n", "{\"TAG\":x}\n",
+]
+
+# Files that yacs_cases.py breaks.
+NEARLY = [
+    "{TAG: x, SEED: 1}\n", "{TRAIN: {EPOCHS: 1, OPTIMIZER: {BETAS: [0.5, 0.9]}}, TAG: 'x y'}\n", "{AUG: {CUTMIX_MINMAX: [a, [b], 'c']}}\n", "{\"TAG\": \"x\", ? SEED : 1}\n",
+    "TRAIN: {FREEZE: [a, b],\n  EPOCHS: 1}\nTAG: |\n  x\n  y\n", "TRAIN:\n  FREEZE:\n  - a\n  - 'b'\n  EPOCHS: 1\nTAG: >-\n  x\n  y\nSEED: 1\n", "--- # c\nTAG: &a x\nOUTPUT: *a # d\n...\n",
+    "? TAG\n: x\n? TRAIN\n: EPOCHS: 1\n", "AUG:\n  CUTMIX_MINMAX:\n  - - 1\n    - 2\n  - [3]\n", "TAG: \"x\n  y\"\nOUTPUT: 'a''b'\nDATA: {DATA_PATH: !!str z}\n",
 ]
 
 # Override lists as a whole. KEY=VALUE is ours alone.

@@ -32,6 +32,14 @@ TEST_CASE("mistakes in keys and values") {
              ContainsSubstring("DATA.BATCH_SIZE") && ContainsSubstring("no value"));
 }
 
+TEST_CASE("a feature that is not built is refused in every mode that would want it") {
+  for (const Words& mode : {Words{}, {"--eval"}, {"--throughput"}, {"--dry-run"}}) {
+    INFO((mode.empty() ? "training" : mode[0]));
+    CHECK_THAT(refused(Exit::usage, {"TEST.CROP", "False"}, mode),
+               ContainsSubstring("--opts: TEST.CROP: known but not implemented yet"));
+  }
+}
+
 TEST_CASE("all mistakes of a configuration come at once") {
   const Outcome result = outcome_of({"--cfg", mlp, "--opts", "DATA.BATCHSIZE", "3", "TRAIN.EPOCHS", "ten"});
   CHECK(result.code == 2);

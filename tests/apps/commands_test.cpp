@@ -1,4 +1,7 @@
 // What trains nothing: help, configuration, devices, models, weights files, predictions.
+#include <algorithm>
+#include <chrono>
+
 #include "lib/config/config.h"
 #include "tests/apps/program.h"
 
@@ -30,6 +33,35 @@ TEST_CASE("flag --dump-config merges again to the same tree") {
   CHECK(again.get<int64_t>("DATA.BATCH_SIZE") == 32);
   CHECK(again.get<std::string>("TAG") == "x: 'y'");
   CHECK(again.get<std::string>("MODEL.NAME") == "mlp");
+}
+
+TEST_CASE("flag --dump-config answers within 30 milliseconds", "[timing]") {
+  const TempFolder folder;
+  const fs::path file = folder / "all.yaml";
+  std::ofstream(file) << trainer::config::Config::defaults().dump();  // every key
+  std::vector<double> times;
+  for (int i = 0; i < 30; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    const Outcome result = outcome_of({"--cfg", file.string(), "--dump-config"});
+    times.push_back(
+        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
+    CHECK(result.code == 0);
+  }
+  std::sort(times.begin(), times.end());
+  WARN(fmt::format("least {:.1f} ms, median {:.1f} ms", times.front(), times[times.size() / 2]));
+  CHECK(times.front() < 30);  // the machine may be busy
+}
+
+TEST_CASE("flag --dump-config prints the trees of Swin's configurations") {
+  int files = 0;  // whether they are those of yacs: tests/config/swin_test.cpp
+  for (const auto& entry : fs::directory_iterator(TESTS_DIR "/config/swin")) {
+    INFO(entry.path());
+    trainer::config::Config config = trainer::config::Config::defaults();
+    config.merge_file(entry.path());
+    CHECK(succeed({"--cfg", entry.path().string(), "--dump-config"}).out == config.dump());
+    ++files;
+  }
+  CHECK(files == 46);
 }
 
 TEST_CASE("Swin's flags set their keys, and win over --opts") {

@@ -35,6 +35,7 @@ TEST_CASE("glob_match: *, ? and brackets over the whole text") {
 TEST_CASE("printable replaces control characters and cuts long text between characters") {
   CHECK(printable("layer.0.weight") == "layer.0.weight");
   CHECK(printable("a\x1b[31m\n\x7f") == "a?[31m??");
+  CHECK(printable("a\xc2\x9b\xc2\xa0") == "a?\xc2\xa0");
   CHECK(printable("abcdef", 3) == "abc...");
   CHECK(printable("ab\xc3\xa9", 3) == "ab...");  // no half of an é
   CHECK(printable("\xc3\xa9") == "\xc3\xa9");

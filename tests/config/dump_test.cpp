@@ -46,6 +46,9 @@ TEST_CASE("strings are quoted where they could be something else") {
   }
   CHECK(yaml_string("it's") == "'it''s'");
   CHECK(yaml_string("a\nb\"\x01") == R"("a\nb\"\x01")");
+  CHECK(yaml_string("\xC2\x80\xC2\x85\xC2\xA0") == "\"\\x80\\x85\xC2\xA0\"");
+  CHECK(yaml_string("\xE2\x80\xA7\xE2\x80\xA8\xE2\x80\xA9") == "\"\xE2\x80\xA7\\u2028\\u2029\"");
+  CHECK(yaml_string("\xEF\xBF\xBD\xEF\xBF\xBE\xEF\xBF\xBF") == "\"\xEF\xBF\xBD\\ufffe\\uffff\"");
 }
 
 TEST_CASE("defaults and values of every type round-trip") {
@@ -64,9 +67,10 @@ TEST_CASE("defaults and values of every type round-trip") {
 
 TEST_CASE("awkward strings round-trip") {
   for (const std::string text :
-       {"",    " ",  "10",   "'10'",    "\"'10'\"", "None", "'None'", "null", "yes", "[1]",
-        "[a]", "{}", "it's", "\\",      "\\n",      "a\nb", "\t",     "a: b", "# x", "- x",
-        "1,2", "é",  "r'x'", "'a' 'b'", "\"",       "%x",   "@",      "\x7F", "<<",  "*a"}) {
+       {"",    " ",    "10",  "'10'", "\"'10'\"", "None", "'None'",       "null",
+        "yes", "[1]",  "[a]", "{}",   "it's",     "\\",   "\\n",          "a\nb",
+        "\t",  "a: b", "# x", "- x",  "1,2",      "é",    "r'x'",         "'a' 'b'",
+        "\"",  "%x",   "@",   "\x7F", "<<",       "*a",   "\xE2\x80\xA8", "'\xC2\x85'"}) {
     Config config = test_config();
     config.set("T.NAME", text);
     config.set("T.PLUGINS", Value::List{text});

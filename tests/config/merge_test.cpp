@@ -5,6 +5,16 @@ using namespace trainer;
 using namespace trainer::config;
 using Layer = Origin::Layer;
 
+TEST_CASE("looking for near names is bounded") {
+  Config config = test_config();
+  std::vector<std::string> words;
+  for (int i = 0; i < 20'000; ++i) words.insert(words.end(), {"T.EPOCH", "1"});
+  words.insert(words.end(), {std::string(1'000'000, 'K') + ".EPOCHS", "1"});
+  const std::string message = problems_of([&] { merge_words(config, words); });
+  CHECK_THAT(message, ContainsSubstring("--opts: T.EPOCH: unknown key (did you mean T.EPOCHS"));
+  CHECK(message.size() < 500);
+}
+
 TEST_CASE("later layers win, and each value knows where it came from") {
   const Folder folder;
   folder.write("base/common.yaml", "T:\n  EPOCHS: 10\n  NAME: base\n  BASE_LR: 0.1\n");

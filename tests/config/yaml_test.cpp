@@ -160,12 +160,61 @@ TEST_CASE("text that is not UTF-8 or has control characters is refused") {
   CHECK_THAT(refusal("\xFF\xFE"
                      "A\0:\0 \0001\0"s),
              ContainsSubstring("UTF-16"));
-  CHECK_THAT(refusal("A\0:\0"s), ContainsSubstring("line 1 has the control character 0x00"));
+  CHECK_THAT(refusal("A\0:\0"s), ContainsSubstring("a.yaml:1:2: the control character 0x00"));
   CHECK_THAT(refusal("A: 1\n\x04"
                      "B: 2\n"),
-             ContainsSubstring("line 2 has the control character 0x04"));
-  CHECK_THAT(refusal("A: \xC3\x28\n"), ContainsSubstring("line 1 is not UTF-8"));
+             ContainsSubstring("a.yaml:2:1: the control character 0x04"));
+  CHECK_THAT(refusal("A: 1\nB: \xC2\x9F\n"), ContainsSubstring("a.yaml:2:4: the control character 0x9f"));
+  CHECK_THAT(refusal("A: \xEF\xBF\xBF\n"), ContainsSubstring("0xffff"));
+  CHECK_THAT(refusal("A: \xC3\x28\n"), ContainsSubstring("a.yaml:1:4: byte 0xc3: not UTF-8"));
   CHECK_THAT(refusal("A: \xED\xA0\x80\n"), ContainsSubstring("not UTF-8"));
+  CHECK_THAT(refusal("\xEF\xBB\xBF\xEF\xBB\xBF"
+                     "A: 1\n"),
+             ContainsSubstring("a.yaml:1:1: a second byte order mark"));
+}
+
+TEST_CASE("characters that end a line for some readers only are refused, unless they are escaped") {
+  CHECK_THAT(
+      refusal("A: x\n# \xE2\x80\xA8"
+              "B: 1\n"),
+      ContainsSubstring("a.yaml:2:3: U+2028 ends a line for some readers of YAML and not for others; in "
+                        "double quotes it can be written as \\L"));
+  CHECK_THAT(refusal("A: '\xE2\x80\xA9'\n"), ContainsSubstring("written as \\P"));
+  CHECK_THAT(refusal("A: \xC2\x85\n"), ContainsSubstring("written as \\N"));
+  CHECK(read("A: \"\\N\\L\\P\"\n")->entries[0].value->text == "\xC2\x85\xE2\x80\xA8\xE2\x80\xA9");
+}
+
+TEST_CASE("escapes are whole characters") {
+  CHECK(read("A: \"\\N\\_x\xC3\xA0\xE0\xA0\x85\\xA0\"\n")->entries[0].value->text ==
+        "\xC2\x85\xC2\xA0x\xC3\xA0\xE0\xA0\x85\xC2\xA0");
+  CHECK(read("\"\\_\": 1\n")->entries[0].key == "\xC2\xA0");
+}
+
+TEST_CASE("an apostrophe in double quotes has no escape") {
+  CHECK_THAT(refusal("A: &a \"x\\'\"\n"), ContainsSubstring("a.yaml:1:4: unknown escape character: '"));
+  CHECK(read("A: \"\\\\'\"\nB: 'x\\'\n")->entries[0].value->text == "\\'");
+}
+
+TEST_CASE("directives stand before ---, and nowhere else") {
+  CHECK(read("# c\n%YAML 1.2\n\n%FOO bar # c\n--- # c\nA: '%'\n")->entries.size() == 1);
+  for (const char* text : {"%YAML 1.2\nA: 1\n", "%FOO\n", "\n%A b\n# c\n", "%FOO\n ---\nA: 1\n"}) {
+    INFO(text);
+    CHECK_THAT(refusal(text), ContainsSubstring("--- is missing after the directives (%)"));
+  }
+  CHECK_THAT(refusal("%\n---\nA: 1\n"), ContainsSubstring("a.yaml:1:1: a directive (%) without a name"));
+  for (const char* text : {"A: 1\n%YAML 1.2\n", "A: 'x\n%y'\n", "---\n%A\n"}) {
+    INFO(text);
+    CHECK_THAT(refusal(text), ContainsSubstring(": a line that begins with % is a directive"));
+  }
+}
+
+TEST_CASE("a comment behind the marks of a block scalar needs a space before it") {
+  CHECK(read("A: |+ # c\n  x\nB: &b >2\t# c\n  y\n")->entries[1].value->text == "y\n");
+  for (const char* header : {"|#", "|+#+", ">2# c", "&a |-#", "!!str >#", "&a\n  |# c"}) {
+    INFO(header);
+    CHECK_THAT(refusal("A: " + std::string(header) + "\n  x\n"),
+               ContainsSubstring("a.yaml:1:4: a comment needs a space before it"));
+  }
 }
 
 TEST_CASE("YAML's own errors have their place") {
@@ -187,4 +236,18 @@ TEST_CASE("files that cannot be configurations") {
   CHECK_THAT(error(folder.write("big.yaml", "T: {}\n#" + std::string(1 << 20, 'x'))),
              ContainsSubstring("is larger than 1024 KiB"));
   CHECK_THAT(error("/dev/zero"), ContainsSubstring("is larger than 1024 KiB"));
+}
+
+TEST_CASE("what the parser would hold in memory before it ends is bounded") {
+  for (const std::string& text : {"A: [" + repeated("1,", 500'000), "A: {" + repeated("a,", 500'000),
+                                  "A: [" + repeated("\"\" ", 300'000), repeated("[", 1'000'000)}) {
+    CHECK_THAT(refusal(text), ContainsSubstring("a.yaml: too many values"));
+  }
+  const Folder folder;
+  folder.write("base.yaml", "T: {}\n#" + std::string(1'000'000, 'x'));
+  Config config = test_config();
+  CHECK_THAT(problems_of([&] {
+               config.merge_file(folder.write("a.yaml", "BASE: [" + repeated("base.yaml, ", 200) + "]\n"));
+             }),
+             ContainsSubstring("base.yaml: the files are larger than 4096 KiB together"));
 }

@@ -4,10 +4,12 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -22,6 +24,7 @@
 struct Outcome {
   int code = -1;  ///< exit code; 128 + N if signal N ended it
   std::string out, err;
+  int64_t peak_bytes = 0;  ///< of resident memory
 };
 
 /// A running program whose output goes to files, so that it never waits for a reader. Killed, if it still
@@ -60,10 +63,12 @@ class Process {
   Outcome wait(double seconds = 60) {
     using clock = std::chrono::steady_clock;
     const auto end = clock::now() + std::chrono::duration<double>(seconds);
+    struct rusage used {};
     for (int status = 0; clock::now() < end; std::this_thread::sleep_for(std::chrono::milliseconds(2))) {
-      if (::waitpid(pid_, &status, WNOHANG) != pid_) continue;
+      if (::wait4(pid_, &status, WNOHANG, &used) != pid_) continue;
       pid_ = 0;
-      return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), out(), err()};
+      return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), out(), err(),
+              used.ru_maxrss * 1024};
     }
     throw std::runtime_error("the program did not end in time; its stderr: " + err());
   }
