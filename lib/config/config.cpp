@@ -33,17 +33,29 @@ Config Config::defaults() {
 }
 
 void Config::merge(const Sources& sources) {
-  check(!frozen_, "the configuration is frozen");
-  Node merged = root_;
-  std::vector<std::string> notices = notices_;
+  Config merged = *this;
   Problems problems;
-  Merger merger(merged, problems, notices);
+  merged.merge(sources, problems);
+  if (problems.count() > 0) merged.check_values(problems);
+  problems.raise();
+  *this = std::move(merged);
+}
+
+void Config::merge(const Sources& sources, Problems& problems) {
+  check(!frozen_, "the configuration is frozen");
+  Merger merger(root_, problems, notices_);
+  if (sources.user_file) merger.user_file(*sources.user_file);
   if (sources.file) merger.file(*sources.file);
   merger.opts(sources.opts);
   for (const Flag& flag : sources.flags) merger.text(flag.key, flag.value, {Origin::Layer::flag, flag.name});
-  problems.raise();
-  root_ = std::move(merged);
-  notices_ = std::move(notices);
+}
+
+void Config::check_values(Problems& problems) const {
+  for (const Node* leaf : root_.leaves()) {
+    if (leaf->history().size() == 1 || leaf->declaration().unsupported) continue;
+    const std::string what = detail::value_problem(leaf->value(), leaf->declaration());
+    if (!what.empty()) problems.add(leaf->origin(), leaf->path(), what);
+  }
 }
 
 void Config::set(std::string_view key, const Value& value, Origin origin) {
@@ -72,6 +84,7 @@ Explanation Config::explanation(std::string_view key) const {
           .unit = std::string(declared.range.unit),
           .choices = declared.choices,
           .unsupported = declared.unsupported,
+          .user_default = declared.user_default,
           .default_value = declared.default_value,
           .history = leaf->history()};
 }
@@ -79,7 +92,8 @@ Explanation Config::explanation(std::string_view key) const {
 std::vector<std::string> Config::unread() const {
   std::vector<std::string> all;
   for (const Node* leaf : root_.leaves()) {
-    if (!leaf->was_read() && !(leaf->value() == leaf->declaration().default_value))
+    const bool of_this_run = leaf->origin().layer != Origin::Layer::user_file;
+    if (of_this_run && !leaf->was_read() && !(leaf->value() == leaf->declaration().default_value))
       all.push_back(leaf->path());
   }
   return all;

@@ -22,6 +22,7 @@
 #include "lib/config/declare.h"
 #include "lib/config/fields.h"
 #include "lib/config/node.h"
+#include "lib/config/problems.h"
 #include "lib/config/value.h"
 
 namespace trainer::config {
@@ -33,8 +34,11 @@ struct Flag {
   std::string value;  ///< as on the command line
 };
 
-/// What a merge reads. Later ones win: BASE files, the file, --opts, flags.
+/// What a merge reads. Later ones win: the user's file, BASE files, the file, --opts, flags.
 struct Sources {
+  /// Defaults for all runs of a user, of the keys that are declared for it (Fields::user_default): no other key is
+  /// accepted there.
+  std::optional<std::filesystem::path> user_file = {};
   std::optional<std::filesystem::path> file = {};
   std::span<const std::string> opts = {};  ///< KEY VALUE ... or KEY=VALUE
   std::span<const Flag> flags = {};
@@ -45,6 +49,7 @@ struct Explanation {
   std::string key, type, help, range, unit;
   std::vector<std::string> choices;
   bool unsupported = false;
+  bool user_default = false;
   Value default_value;
   std::vector<Node::Setting> history;  ///< the default and each value that was set; the last one holds
 };
@@ -54,8 +59,13 @@ class Config {
   /// Everything declared so far, at its default.
   static Config defaults();
 
-  /// Merges several sources at once; their problems come in one Error(Exit::usage).
+  /// Merges several sources at once; their problems come in one Error(Exit::usage), with those of check_values().
   void merge(const Sources&);
+  /// The same for who has more to complain of: adds what is wrong to `problems` and merges what is right.
+  void merge(const Sources&, Problems& problems);
+  /// Adds values that were set and that no component would accept (range, choice), also where nothing will read them.
+  /// bind() checks those that are read.
+  void check_values(Problems&) const;
   void merge_file(const std::filesystem::path& path) { merge({.file = path}); }
   void merge_opts(std::span<const std::string> words) { merge({.opts = words}); }
   /// Sets one leaf from code. The same rules hold, and the same Error.
@@ -90,7 +100,7 @@ class Config {
   const Origin& origin(std::string_view key) const { return root_.at(key).origin(); }
   /// Throws Error(Exit::usage) with near keys if there is no such leaf.
   Explanation explanation(std::string_view key) const;
-  /// Keys that were set to another value than the default and that nothing has read.
+  /// Keys that were set to another value than the default, not in the user's file, and that nothing has read.
   std::vector<std::string> unread() const;
   /// A line for the log for each deprecated key that a merge has ignored.
   const std::vector<std::string>& notices() const { return notices_; }

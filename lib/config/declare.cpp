@@ -51,6 +51,8 @@ void declare(Declaration added) {
   check(first.default_value == added.default_value, "{} is declared with the defaults {} and {}", added.key,
         first.default_value.repr(), added.default_value.repr());
   if (added.unsupported) return;
+  check(first.unsupported || first.user_default == added.user_default,
+        "{} is declared for the user's own file by one component and not by another", added.key);
   if (first.unsupported) {
     first = std::move(added);
   } else {

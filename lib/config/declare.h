@@ -18,16 +18,16 @@ struct Declaration {
   std::string help;
   Range range = {};
   std::vector<std::string> choices = {};
-  bool int32 = false;        ///< the member that it is bound to is an int
-  bool unsupported = false;  ///< known, but not implemented: only the default is accepted
+  bool int32 = false;         ///< the member that it is bound to is an int
+  bool unsupported = false;   ///< known, but not implemented: only the default is accepted
+  bool user_default = false;  ///< the user's own file may set it (Fields::user_default)
 };
 
 /// A dotted key: not empty, no empty part.
 bool is_key(std::string_view);
 
-/// Adds a key. It may be declared again with the same type and default; a declaration that is not
-/// `unsupported` replaces one that is. Anything else, as a key that is a group elsewhere, is
-/// Error(Exit::internal).
+/// Adds a key. It may be declared again with the same type, default and `user_default`; a declaration that is not
+/// `unsupported` replaces one that is. Anything else, as a key that is a group elsewhere, is Error(Exit::internal).
 void declare(Declaration);
 
 /// A file or --opts that sets `old_key` (or a key below it) is an error that names `new_key` and the note.

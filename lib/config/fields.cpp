@@ -41,8 +41,9 @@ std::string one_of(const std::vector<std::string>& choices) {
   return text;
 }
 
-/// What is wrong with a value, as "expected X, given Y"; "" if nothing is.
-std::string problem(const Value& value, const Declaration& declared) {
+}  // namespace
+
+std::string detail::value_problem(const Value& value, const Declaration& declared) {
   if (declared.unsupported) {
     return value == declared.default_value
                ? ""
@@ -78,8 +79,6 @@ std::string problem(const Value& value, const Declaration& declared) {
   return "";
 }
 
-}  // namespace
-
 void Fields::auto_or(std::string_view key, std::optional<int64_t>& member, std::string_view help,
                      const Range& range) {
   const Type type{.kind = Kind::integer, .or_auto = true};
@@ -107,9 +106,9 @@ const Value* detail::Declarer::field(Declaration declaration) {
 const Value* detail::Binder::field(Declaration declaration) {
   const Node& leaf = root_.at(join_key(group(), declaration.key));
   const Value& value = leaf.read();
-  const std::string what = problem(value, declaration);
+  const std::string what = value_problem(value, declaration);
   if (what.empty()) return &value;
-  problems_.add(leaf.origin().str(), leaf.path(), what);
+  problems_.add(leaf.origin(), leaf.path(), what);
   return nullptr;
 }
 

@@ -42,8 +42,15 @@ class Fields {
   /// list of numbers. `key` may be dotted.
   template <class T>
   void operator()(std::string_view key, T& member, std::string_view help, const Range& range = {}) {
-    Declaration declaration{std::string(key), type_of<T>(), Value(member), std::string(help), range};
-    declaration.int32 = holds_int32<T>;
+    assign(member, field(declaration_of(key, member, help, range)));
+  }
+
+  /// The same, and the file with the user's own defaults may set it (Sources::user_file). For paths and logging: no
+  /// result may depend on it.
+  template <class T>
+  void user_default(std::string_view key, T& member, std::string_view help, const Range& range = {}) {
+    Declaration declaration = declaration_of(key, member, help, range);
+    declaration.user_default = true;
     assign(member, field(std::move(declaration)));
   }
 
@@ -91,6 +98,13 @@ class Fields {
       std::is_same_v<T, int> || std::is_same_v<T, std::optional<int>> ||
       std::is_same_v<T, std::vector<int>> || std::is_same_v<T, std::optional<std::vector<int>>>;
   template <class T>
+  static Declaration declaration_of(std::string_view key, const T& member, std::string_view help,
+                                    const Range& range) {
+    Declaration declaration{std::string(key), type_of<T>(), Value(member), std::string(help), range};
+    declaration.int32 = holds_int32<T>;
+    return declaration;
+  }
+  template <class T>
   static void assign(T& member, const Value* value) {
     if (!value) return;
     if (auto typed = convert<T>(*value)) member = std::move(*typed);
@@ -100,6 +114,9 @@ class Fields {
 };
 
 namespace detail {
+
+/// What is wrong with a value for a key, as "expected X, given Y"; "" if nothing is.
+std::string value_problem(const Value&, const Declaration&);
 
 /// Adds every field to the static tree, below `group`.
 class Declarer : public Fields {

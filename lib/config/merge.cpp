@@ -53,15 +53,16 @@ bool was_group(std::string_view key) {
 }  // namespace
 
 void Merger::opts(std::span<const std::string> words) {
-  const Origin origin{Origin::Layer::opts, "--opts"};
+  int pair = 0;
   for (size_t i = 0; i < words.size(); ++i) {
+    const Origin origin{Origin::Layer::opts, fmt::format("--opts pair {}", ++pair)};
     const std::string_view word = words[i];
     if (const size_t equals = word.find('='); equals != word.npos) {
       text(word.substr(0, equals), word.substr(equals + 1), origin);
     } else if (i + 1 < words.size()) {
       text(word, words[++i], origin);
     } else {
-      problems_.add(origin.str(), word, "has no value; expected KEY VALUE pairs");
+      problems_.add(origin, word, "has no value; expected KEY VALUE pairs");
     }
   }
 }
@@ -74,7 +75,7 @@ void Merger::text(std::string_view key, std::string_view value, const Origin& or
   if (key != base_key) {
     assign(std::string(key), raw, origin);
   } else if (!nothing) {
-    problems_.add(origin.str(), key, "can only be set in files");
+    problems_.add(origin, key, "can only be set in files");
   }
 }
 
@@ -82,27 +83,30 @@ void Merger::value(std::string_view key, const Value& value, const Origin& origi
   Node* node = root_.find(key);
   if (!node) return unknown(std::string(key), origin);
   if (!node->is_leaf())
-    return problems_.add(origin.str(), key, fmt::format("is a group of keys, given {}", describe(value)));
+    return problems_.add(origin, key, fmt::format("is a group of keys, given {}", describe(value)));
   set(*node, coerce(value, node->declaration().type), value, describe(value), origin);
 }
 
 void Merger::map(std::string_view group, const RawValue& map, std::string_view file, Origin::Layer layer) {
   for (const RawValue::Entry& entry : map.entries) {
-    if (group.empty() && entry.key == base_key) continue;
     const Origin origin{layer, fmt::format("{}:{}:{}", file, entry.mark.line, entry.mark.column)};
+    if (group.empty() && entry.key == base_key) {
+      if (layer == Origin::Layer::user_file) not_for_users(std::string(base_key), origin);
+      continue;
+    }
     const std::string key = join_key(group, entry.key);
     const Node* node = entry.key.find('.') == entry.key.npos ? root_.find(key) : nullptr;
     if (outdated(key, origin)) continue;
     if (entry.key.find('.') != entry.key.npos) {
       const bool known = root_.find(key) != nullptr;
       if (known) {
-        problems_.add(origin.str(), key, "dotted keys are for --opts; a file nests them");
+        problems_.add(origin, key, "dotted keys are for --opts; a file nests them");
       } else {
         unknown(key, origin);
       }
     } else if (entry.value->form == RawValue::Form::map && (!node || !node->is_leaf())) {
       const Node* parent = root_.find(group);
-      const bool may_add = parent && parent->new_allowed();
+      const bool may_add = parent && parent->new_allowed() && layer != Origin::Layer::user_file;
       if (!node && !may_add && !was_group(key)) {
         unknown(key, origin);
         continue;
@@ -118,9 +122,12 @@ void Merger::map(std::string_view group, const RawValue& map, std::string_view f
 void Merger::assign(const std::string& key, const RawValue& raw, const Origin& origin) {
   if (outdated(key, origin)) return;
   Node* node = root_.find(key);
+  const bool users = origin.layer == Origin::Layer::user_file;
+  if (!node && users) return unknown(key, origin);
   if (!node || key.empty()) return add_new(key, raw, origin);
+  if (node->is_leaf() && users && !node->declaration().user_default) return not_for_users(key, origin);
   if (node->is_leaf()) return assign_leaf(*node, raw, origin);
-  problems_.add(origin.str(), key,
+  problems_.add(origin, key,
                 fmt::format("is a group of keys ({}), given {}", joined(names(*node), 8), describe(raw)));
 }
 
@@ -141,13 +148,13 @@ void Merger::set(Node& leaf, const std::optional<Value>& typed, const std::optio
   } else if (!leaf.declaration().type.or_auto && accepted_by_yacs()) {
     leaf.set(*untyped, origin);
   } else {
-    problems_.add(origin.str(), leaf.path(),
+    problems_.add(origin, leaf.path(),
                   fmt::format("expected {}, given {}", leaf.declaration().type.name(), given));
   }
 }
 
 void Merger::add_new(const std::string& key, const RawValue& raw, const Origin& origin) {
-  if (!is_key(key)) return problems_.add(origin.str(), "", fmt::format("'{}' is not a key", key));
+  if (!is_key(key)) return problems_.add(origin, "", fmt::format("'{}' is not a key", key));
   // The deepest group that exists decides whether keys may be added below it.
   Node* group = &root_;
   std::string_view rest = key;
@@ -159,8 +166,7 @@ void Merger::add_new(const std::string& key, const RawValue& raw, const Origin& 
   }
   const auto value = decode(raw);
   if (group->is_leaf() || !group->new_allowed()) return unknown(key, origin);
-  if (!value)
-    return problems_.add(origin.str(), key, fmt::format("expected a value, given {}", describe(raw)));
+  if (!value) return problems_.add(origin, key, fmt::format("expected a value, given {}", describe(raw)));
   for (size_t dot = rest.find('.'); dot != rest.npos; dot = rest.find('.')) {
     group = &group->add_group(rest.substr(0, dot));
     rest.remove_prefix(dot + 1);
@@ -174,12 +180,25 @@ void Merger::add_new(const std::string& key, const RawValue& raw, const Origin& 
   group->find(rest)->set(*value, origin);
 }
 
+void Merger::not_for_users(const std::string& key, const Origin& origin) {
+  std::vector<std::string> allowed;
+  for (const Node* leaf : root_.leaves()) {
+    if (leaf->declaration().user_default) allowed.push_back(leaf->path());
+  }
+  problems_.add(
+      origin, key,
+      fmt::format(
+          "results may depend on it, and a file for all of your runs must not change them; set it with "
+          "--cfg or --opts (this file may set {})",
+          joined(allowed, allowed.size())));
+}
+
 bool Merger::outdated(const std::string& key, const Origin& origin) {
   if (root_.find(key)) return false;
   for (const auto& [old_key, now] : declarations().renamed) {
     if (!is_below(key, old_key)) continue;
     const std::string note = now.note.empty() ? "" : ": " + now.note;
-    problems_.add(origin.str(), old_key, fmt::format("was renamed to {}{}", now.key, note));
+    problems_.add(origin, old_key, fmt::format("was renamed to {}{}", now.key, note));
     return true;
   }
   for (const std::string& old_key : declarations().deprecated) {
@@ -197,12 +216,12 @@ void Merger::unknown(const std::string& key, const Origin& origin) {
   for (size_t dot = parent.rfind('.'); dot != parent.npos; dot = parent.rfind('.')) {
     parent = parent.substr(0, dot);
     if (const Node* node = root_.find(parent); node && node->is_leaf()) {
-      return problems_.add(origin.str(), key, fmt::format("unknown key: {} is a value, not a group", parent));
+      return problems_.add(origin, key, fmt::format("unknown key: {} is a value, not a group", parent));
     }
   }
-  if (problems_.is_full()) return problems_.add(origin.str(), key, "unknown key");
+  if (problems_.is_full()) return problems_.add(origin, key, "unknown key");
   const auto [suggestion, fresh] = suggestions_.try_emplace(key);
-  if (!fresh) return problems_.add(origin.str(), key, "unknown key" + suggestion->second);
+  if (!fresh) return problems_.add(origin, key, "unknown key" + suggestion->second);
   std::set<std::string> known;
   for (const Node* leaf : root_.leaves()) {
     // Its groups too: they are mistyped as well.
@@ -214,7 +233,7 @@ void Merger::unknown(const std::string& key, const Origin& origin) {
   }
   const std::vector<std::string> candidates(known.begin(), known.end());
   suggestion->second = did_you_mean(key, candidates);
-  problems_.add(origin.str(), key, "unknown key" + suggestion->second);
+  problems_.add(origin, key, "unknown key" + suggestion->second);
 }
 
 }  // namespace trainer::config

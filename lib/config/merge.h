@@ -22,6 +22,8 @@ class Merger {
   Merger(Node& root, Problems& problems, std::vector<std::string>& notices)
       : root_(root), problems_(problems), notices_(notices) {}
 
+  /// The user's own defaults: keys that are declared for it (Fields::user_default), and no BASE.
+  void user_file(const std::filesystem::path&);
   /// The files in the file's BASE key (recursively, relative to the file that names them), then the file.
   void file(const std::filesystem::path&);
   /// KEY VALUE ... or KEY=VALUE, in any mixture.
@@ -33,7 +35,7 @@ class Merger {
 
  private:
   void file(const std::filesystem::path&, Origin::Layer, std::vector<std::filesystem::path>& including);
-  void bases(const RawValue& base, std::string_view where, const std::filesystem::path& file,
+  void bases(const RawValue& base, const Origin& where, const std::filesystem::path& file,
              std::vector<std::filesystem::path>& including);
   void map(std::string_view group, const RawValue& map, std::string_view file, Origin::Layer);
   void assign(const std::string& key, const RawValue&, const Origin&);
@@ -41,6 +43,7 @@ class Merger {
   void add_new(const std::string& key, const RawValue&, const Origin&);
   void set(Node& leaf, const std::optional<Value>& typed, const std::optional<Value>& untyped,
            const std::string& given, const Origin&);
+  void not_for_users(const std::string& key, const Origin&);
   bool outdated(const std::string& key, const Origin&);
   void unknown(const std::string& key, const Origin&);
 

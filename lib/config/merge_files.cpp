@@ -25,25 +25,32 @@ std::string chain(const std::vector<fs::path>& files, const fs::path& last) {
 
 }  // namespace
 
+void Merger::user_file(const fs::path& path) {
+  problems_.begin(Origin::Layer::user_file);
+  if (const auto root = read_yaml_file(path, budget_, problems_))
+    map("", *root, path.string(), Origin::Layer::user_file);
+}
+
 void Merger::file(const fs::path& path) {
   std::vector<fs::path> including;
   file(path, Origin::Layer::file, including);
 }
 
 void Merger::file(const fs::path& path, Origin::Layer layer, std::vector<fs::path>& including) {
+  problems_.begin(layer);
   const auto root = read_yaml_file(path, budget_, problems_);
   if (!root) return;
   including.push_back(identity(path));
   for (const RawValue::Entry& entry : root->entries) {
     if (entry.key != "BASE") continue;
-    bases(*entry.value, fmt::format("{}:{}:{}", path.string(), entry.mark.line, entry.mark.column), path,
-          including);
+    const Origin origin{layer, fmt::format("{}:{}:{}", path.string(), entry.mark.line, entry.mark.column)};
+    bases(*entry.value, origin, path, including);
   }
   including.pop_back();
   map("", *root, path.string(), layer);
 }
 
-void Merger::bases(const RawValue& base, std::string_view where, const fs::path& file,
+void Merger::bases(const RawValue& base, const Origin& where, const fs::path& file,
                    std::vector<fs::path>& including) {
   Value value = decode(base, {.kind = Kind::list, .element = Kind::string}, {})
                     .value_or(decode(base).value_or(Value()));

@@ -21,7 +21,7 @@ std::string join_key(std::string_view group, std::string_view name) {
 
 std::string Origin::str() const {
   if (!where.empty()) return where;
-  return layer == Layer::defaults ? "default" : layer == Layer::opts ? "--opts" : "code";
+  return layer == Layer::defaults ? "default" : "code";
 }
 
 Node::Node(std::shared_ptr<const Declaration> declaration) : declaration_(std::move(declaration)) {

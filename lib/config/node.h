@@ -8,18 +8,10 @@
 #include <vector>
 
 #include "lib/config/declare.h"
+#include "lib/config/origin.h"
 #include "lib/config/value.h"
 
 namespace trainer::config {
-
-/// Which layer set a value; a later layer wins.
-struct Origin {
-  enum class Layer : uint8_t { defaults, base_file, file, opts, flag, code } layer = Layer::defaults;
-  std::string where;  ///< "configs/a.yaml:12:3", "--opts", "--batch-size"
-
-  /// `where`, or "default" or "code".
-  std::string str() const;
-};
 
 class Node {
  public:

@@ -181,6 +181,12 @@ bool matters(const Table& table, const Config& config, Use use) {
 
 std::vector<std::string> check_pending(const Config& config, Use use) {
   Problems problems;
+  std::vector<std::string> notices = check_pending(config, use, problems);
+  problems.raise();
+  return notices;
+}
+
+std::vector<std::string> check_pending(const Config& config, Use use, Problems& problems) {
   std::vector<std::string> notices;
   for (const Table& table : tables()) {
     if (!matters(table, config, use)) continue;
@@ -189,17 +195,16 @@ std::vector<std::string> check_pending(const Config& config, Use use) {
       if (!leaf.declaration().unsupported) continue;
       leaf.read();  // spoken of here, so not one of Config::unread()
       if (leaf.value() == row.default_value) continue;
-      const std::string where = leaf.origin().str();
       if (row.effect == Effect::none) {
         notices.push_back(
-            fmt::format("{}: {}: known but not implemented yet; it changes no result and is ignored", where,
-                        leaf.path()));
+            fmt::format("{}: {}: known but not implemented yet; it changes no result and is ignored",
+                        leaf.origin().str(), leaf.path()));
       } else {
-        problems.add(where, leaf.path(), "known but not implemented yet, given " + describe(leaf.value()));
+        problems.add(leaf.origin(), leaf.path(),
+                     "known but not implemented yet, given " + describe(leaf.value()));
       }
     }
   }
-  problems.raise();
   return notices;
 }
 

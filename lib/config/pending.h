@@ -12,5 +12,7 @@ enum class Use { training, evaluation };
 /// the result, and apply in this configuration (MODEL.SWIN if MODEL.TYPE is swin or auto, AUG if AUG.ENABLE).
 /// Returns a line for the log for each one that is set and changes no result. To be called once, after merging.
 std::vector<std::string> check_pending(const Config&, Use = Use::training);
+/// The same, but adds to `problems` what it would throw.
+std::vector<std::string> check_pending(const Config&, Use, Problems& problems);
 
 }  // namespace trainer::config

@@ -24,7 +24,7 @@ class Tensors final : public Dataset {
  public:
   struct Config {
     std::string data_path;
-    void fields(config::Fields& f) { f("DATA_PATH", data_path, "file or folder of the data"); }
+    void fields(config::Fields& f) { f.user_default("DATA_PATH", data_path, "file or folder of the data"); }
   };
 
   Tensors(const Config& config, const Request& request) {

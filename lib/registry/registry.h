@@ -44,6 +44,11 @@ class Registry {
 
   bool has(std::string_view name) const { return entries_.contains(name); }
 
+  /// "unknown optimizer 'adamv' (did you mean adamw?)"; "" if there is such a component.
+  std::string problem(std::string_view name) const {
+    return has(name) ? "" : fmt::format("unknown {} '{}'{}", kind_, name, suggestion(name));
+  }
+
   /// The component of that name has this key, relative to group().
   bool reads(std::string_view name, std::string_view key) const {
     const auto entry = entries_.find(name);
@@ -54,7 +59,7 @@ class Registry {
   /// if there is no such name.
   std::unique_ptr<Base> make(std::string_view name, const config::Node& group, Args... args) const {
     const auto entry = entries_.find(name);
-    if (entry == entries_.end()) fail(Exit::usage, "unknown {} '{}'{}", kind_, name, suggestion(name));
+    if (entry == entries_.end()) fail(Exit::usage, "{}", problem(name));
     return entry->second.make(group, std::forward<Args>(args)...);
   }
 

@@ -25,11 +25,13 @@ const bool all = declared<RunSettings>("") && declared<ModelSettings>("MODEL") &
 }  // namespace
 
 void RunSettings::fields(config::Fields& f) {
-  f("OUTPUT", output, "where runs are kept; empty: output. The run directory is OUTPUT/MODEL.NAME/TAG");
+  f.user_default("OUTPUT", output,
+                 "where runs are kept; empty: output. The run directory is OUTPUT/MODEL.NAME/TAG");
   f("TAG", tag, "name of this run");
   f("SEED", seed, "of every random number", {.min = 0});
-  f("PRINT_FREQ", print_freq, "optimizer steps between two lines of the log and of metrics.jsonl",
-    {.min = 1, .unit = "steps"});
+  f.user_default("PRINT_FREQ", print_freq,
+                 "optimizer steps between two lines of the log and of metrics.jsonl",
+                 {.min = 1, .unit = "steps"});
   f("DEVICE", device, "auto, cpu, cuda or cuda:N");
   f.auto_or("THREADS", threads, "compute threads; auto: the processors this process may use",
             {.min = 1, .max = 4096});

@@ -53,15 +53,15 @@ TEST_CASE("all bad values of a struct come at once, with key, origin and expecta
   const std::string message = problems_of([&] { bind<TestKeys>(config.group("T")); });
   const std::string file = (folder / "a.yaml").string();
   CHECK(message ==
-        file + ":2:3: T.EPOCHS: expected int >= 1, given 0 (int)\n" +
-            "--opts: T.SMALL: expected int within 32 bits, given 3000000000 (int)\n" +
-            "--opts: T.BASE_LR: expected float >= 0 and <= 10, given 11.0 (float)\n" +
-            "--opts: T.NAME: expected str, given None\n" + file +
+        file + ":2:3: T.EPOCHS: expected int >= 1, given 0 (int)\n" + file +
             ":3:3: T.MODE: expected one of batch, pair, elem, given 'bath' (str) (did you mean batch?)\n" +
             file + ":4:3: T.DEPTHS: expected list of int >= 1, given [1, 'x'] (list)\n" + file +
             ":5:3: T.BETAS: expected list of float >= 0 and < 1, 2 elements, given [0.9] (list)\n" +
-            "--opts: T.THREADS: expected int or auto >= 1, given 0 (int)\n" +
-            "--opts: T.SCHEDULE.DECAY_RATE: expected float > 0, given 0.0 (float)");
+            "--opts pair 1: T.BASE_LR: expected float >= 0 and <= 10, given 11.0 (float)\n" +
+            "--opts pair 2: T.NAME: expected str, given None\n" +
+            "--opts pair 3: T.THREADS: expected int or auto >= 1, given 0 (int)\n" +
+            "--opts pair 4: T.SMALL: expected int within 32 bits, given 3000000000 (int)\n" +
+            "--opts pair 5: T.SCHEDULE.DECAY_RATE: expected float > 0, given 0.0 (float)");
 }
 
 TEST_CASE("bounds hold for each element") {
@@ -81,7 +81,8 @@ TEST_CASE("a known key whose feature is missing accepts its default only") {
   bind<Pending>(config.group("T_PENDING"));
   merge_words(config, {"T_PENDING.FEATURE", "True"});
   CHECK(problems_of([&] { bind<Pending>(config.group("T_PENDING")); }) ==
-        "--opts: T_PENDING.FEATURE: known but not implemented yet; only the default False is accepted, given "
+        "--opts pair 1: T_PENDING.FEATURE: known but not implemented yet; only the default False is "
+        "accepted, given "
         "True (bool)");
   CHECK(config.explanation("T_PENDING.FEATURE").unsupported);
 }
@@ -155,7 +156,7 @@ TEST_CASE("get is strict about types") {
   Config config = test_config();
   merge_words(config, {"T.NAME", "None", "T.SMALL", "3000000000"});
   CHECK_THAT(problems_of([&] { config.get<std::string>("T.NAME"); }),
-             ContainsSubstring("--opts: T.NAME: expected str, given None"));
+             ContainsSubstring("--opts pair 1: T.NAME: expected str, given None"));
   CHECK_THAT(problems_of([&] { config.get<int>("T.SMALL"); }),
              ContainsSubstring("T.SMALL: expected int, given 3000000000"));
   CHECK_FALSE(config.get<std::optional<double>>("T.SCALE"));

@@ -40,7 +40,7 @@ TEST_CASE("booleans have YAML's words everywhere") {
     CHECK(from_yaml("SHUFFLE", text) == Value(false));
   }
   CHECK_THAT(opts_error("SHUFFLE", "maybe"),
-             ContainsSubstring("--opts: T.SHUFFLE: expected bool, given 'maybe' (str)"));
+             ContainsSubstring("--opts pair 1: T.SHUFFLE: expected bool, given 'maybe' (str)"));
 }
 
 TEST_CASE("a str key takes text as it stands") {
@@ -71,7 +71,7 @@ TEST_CASE("None replaces any leaf and any leaf replaces None") {
   merge_words(config, {"T.EPOCHS", "None", "T.EPOCHS", "later"});
   CHECK(config.group("T.EPOCHS").value() == Value("later"));
   CHECK_THAT(problems_of([&] { bind<TestKeys>(config.group("T")); }),
-             ContainsSubstring("--opts: T.EPOCHS: expected int >= 1"));
+             ContainsSubstring("--opts pair 2: T.EPOCHS: expected int >= 1"));
 }
 
 TEST_CASE("tuples and lists are the same, and elements are typed") {

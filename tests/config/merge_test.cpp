@@ -11,8 +11,8 @@ TEST_CASE("looking for near names is bounded") {
   for (int i = 0; i < 20'000; ++i) words.insert(words.end(), {"T.EPOCH", "1"});
   words.insert(words.end(), {std::string(1'000'000, 'K') + ".EPOCHS", "1"});
   const std::string message = problems_of([&] { merge_words(config, words); });
-  CHECK_THAT(message, ContainsSubstring("--opts: T.EPOCH: unknown key (did you mean T.EPOCHS"));
-  CHECK(message.size() < 500);
+  CHECK_THAT(message, ContainsSubstring("--opts pair 1: T.EPOCH: unknown key (did you mean T.EPOCHS"));
+  CHECK(std::count(message.begin(), message.end(), '\n') == 50);  // and how many more there are
 }
 
 TEST_CASE("later layers win, and each value knows where it came from") {
@@ -45,7 +45,7 @@ TEST_CASE("later layers win, and each value knows where it came from") {
   CHECK(lr.default_value == Value(5e-4));
   REQUIRE(lr.history.size() == 4);
   CHECK(lr.history[1].value == Value(0.1));
-  CHECK(lr.history[3].origin.str() == "--opts");
+  CHECK(lr.history[3].origin.str() == "--opts pair 1");
   CHECK(config.explanation("T.EPOCHS").unit == "epochs");
   CHECK(config.explanation("T.MODE").choices == std::vector<std::string>{"batch", "pair", "elem"});
   CHECK_THAT(problems_of([&] { config.explanation("T.EPOCH"); }),
@@ -76,7 +76,7 @@ TEST_CASE("BASE is recursive, relative to its file, and leaves the tree") {
   CHECK_THAT(problems_of([&] {
                merge_words(config, {"BASE", "['x.yaml']"});
              }),
-             ContainsSubstring("--opts: BASE: can only be set in files"));
+             ContainsSubstring("--opts pair 1: BASE: can only be set in files"));
   merge_words(config, {"BASE", "['']"});
 }
 
@@ -117,8 +117,8 @@ TEST_CASE("all problems of all sources come at once, and nothing has changed") {
   CHECK_THAT(message, ContainsSubstring(at + ":2:3: T.EPOCHS: expected int, given 'many' (str)\n"));
   CHECK_THAT(message, ContainsSubstring(at + ":3:3: T.BASELR: unknown key (did you mean T.BASE_LR?)\n"));
   CHECK_THAT(message, ContainsSubstring(at + ":5:1: DEPTHS: unknown key (did you mean T.DEPTHS"));
-  CHECK_THAT(message, ContainsSubstring("--opts: T.SHUFFLE: expected bool, given 'maybe' (str)\n"));
-  CHECK_THAT(message, ContainsSubstring("--opts: T.EPOCHS: has no value; expected KEY VALUE pairs\n"));
+  CHECK_THAT(message, ContainsSubstring("--opts pair 1: T.SHUFFLE: expected bool, given 'maybe' (str)\n"));
+  CHECK_THAT(message, ContainsSubstring("--opts pair 3: T.EPOCHS: has no value; expected KEY VALUE pairs\n"));
   CHECK_THAT(message, ContainsSubstring("--small: T.SMALL: expected int, given 'x' (str)"));
   CHECK(config == before);
   CHECK(config.origin("T.NAME").layer == Layer::defaults);
@@ -141,7 +141,7 @@ TEST_CASE("words after --opts are KEY VALUE or KEY=VALUE") {
   CHECK(config.get<std::string>("T.MODE") == "a=b");
   merge_words(config, {});
   CHECK_THAT(problems_of([&] { merge_words(config, {"T.NAME"}); }),
-             ContainsSubstring("--opts: T.NAME: has no value"));
+             ContainsSubstring("--opts pair 1: T.NAME: has no value"));
   CHECK_THAT(problems_of([&] { merge_words(config, {"=1"}); }), ContainsSubstring("'' is not a key"));
   CHECK_THAT(problems_of([&] {
                merge_words(config, {"T..NAME", "1"});
@@ -207,10 +207,10 @@ TEST_CASE("deprecated keys are skipped with a notice, renamed ones name their su
   merge_words(config, {"T_OLD.GONE", "x", "T_OLD_GROUP.X", "2"});
   REQUIRE(config.notices().size() == 4);
   CHECK(config.notices()[0] == (folder / "a.yaml").string() + ":1:9: T_OLD.GONE: deprecated key, ignored");
-  CHECK(config.notices()[2] == "--opts: T_OLD.GONE: deprecated key, ignored");
+  CHECK(config.notices()[2] == "--opts pair 1: T_OLD.GONE: deprecated key, ignored");
   CHECK(problems_of([&] {
           merge_words(config, {"T_OLD.LR", "x"});
-        }) == "--opts: T_OLD.LR: was renamed to T.BASE_LR: it is a float now");
+        }) == "--opts pair 1: T_OLD.LR: was renamed to T.BASE_LR: it is a float now");
   CHECK_THAT(problems_of([&] { config.merge_file(folder.write("b.yaml", "T_OLD:\n  LR: 1\n")); }),
              ContainsSubstring("b.yaml:2:3: T_OLD.LR: was renamed to T.BASE_LR"));
   CHECK_THAT(problems_of([&] { declare_renamed("T_OLD.LR", "X"); }, Exit::internal),

@@ -46,13 +46,13 @@ TEST_CASE("a value that would silently do nothing is refused, or spoken of where
                        "AMP_OPT_LEVEL", "O0"});
   const auto notices = check_pending(config);
   const std::string notice =
-      "--opts: FUSED_LAYERNORM: known but not implemented yet; it changes no result and is ignored";
+      "--opts pair 2: FUSED_LAYERNORM: known but not implemented yet; it changes no result and is ignored";
   if (is_pending(config, "FUSED_LAYERNORM")) CHECK(std::ranges::count(notices, notice) == 1);
   if (!is_pending(config, "MODEL.SWIN_MOE.TOP_VALUE") || !is_pending(config, "DATA.ZIP_MODE")) return;
   merge_words(config, {"DATA.ZIP_MODE", "True", "MODEL.SWIN_MOE.TOP_VALUE", "2", "MODEL.TYPE", "swin_moe"});
   CHECK(problems_of([&] { check_pending(config); }) ==
-        "--opts: MODEL.SWIN_MOE.TOP_VALUE: known but not implemented yet, given 2 (int)\n"
-        "--opts: DATA.ZIP_MODE: known but not implemented yet, given True (bool)");
+        "--opts pair 1: DATA.ZIP_MODE: known but not implemented yet, given True (bool)\n"
+        "--opts pair 2: MODEL.SWIN_MOE.TOP_VALUE: known but not implemented yet, given 2 (int)");
 }
 
 TEST_CASE("augmentation keys do not matter while augmentation is off") {
@@ -60,7 +60,7 @@ TEST_CASE("augmentation keys do not matter while augmentation is off") {
   if (!is_pending(config, "AUG.MIXUP")) return;
   merge_words(config, {"AUG.MIXUP", "0.0"});
   CHECK_THAT(problems_of([&] { check_pending(config); }),
-             ContainsSubstring("--opts: AUG.MIXUP: known but not implemented yet"));
+             ContainsSubstring("--opts pair 1: AUG.MIXUP: known but not implemented yet"));
   merge_words(config, {"AUG.ENABLE", "no"});
   check_pending(config);
 }
@@ -70,7 +70,7 @@ TEST_CASE("MODEL.SWIN without MODEL.TYPE means a Swin, as in Swin's own defaults
   if (!is_pending(config, "MODEL.SWIN.EMBED_DIM")) return;
   merge_words(config, {"MODEL.SWIN.EMBED_DIM", "128"});
   CHECK(problems_of([&] { check_pending(config); }) ==
-        "--opts: MODEL.SWIN.EMBED_DIM: known but not implemented yet, given 128 (int)");
+        "--opts pair 1: MODEL.SWIN.EMBED_DIM: known but not implemented yet, given 128 (int)");
 }
 
 TEST_CASE("keys of training do not matter to an evaluation; those of data and models do") {

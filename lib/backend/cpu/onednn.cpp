@@ -11,7 +11,11 @@ using dnnl::memory;
 
 // Leaked on purpose: threads may still own primitives when static objects are destroyed.
 const dnnl::engine& engine() {
-  static const auto* e = new dnnl::engine(dnnl::engine::kind::cpu, 0);
+  static const auto* e = [] {
+    // f32 is f32: not what ONEDNN_DEFAULT_FPMATH_MODE says.
+    dnnl_set_default_fpmath_mode(dnnl_fpmath_mode_strict);
+    return new dnnl::engine(dnnl::engine::kind::cpu, 0);
+  }();
   return *e;
 }
 
