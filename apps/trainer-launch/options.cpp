@@ -1,17 +1,26 @@
 #include "apps/trainer-launch/options.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cctype>
+#include <cmath>
+#include <cstdio>
 #include <cstdlib>
 
+#include "apps/cli/completion.h"
+#include "apps/cli/man.h"
+#include "apps/cli/parse.h"
 #include "lib/base/text.h"
 
 namespace trainer::launch {
 namespace {
 
+using cli::Command;
+using cli::Flag;
+
 constexpr const char* examples =
     R"(The program begins at the first word that is no flag, after --, or at a flag that only trainer has (then it is the
 trainer beside this launcher). A .py file runs under python3. Every flag has a default in PET_<NAME>.
+Exit code: that of the worker that failed first, 6 if a signal ended it; 143 (130) after SIGTERM (Ctrl-C).
 
 Examples:
   trainer-launch --nproc_per_node 4 --cfg exp.yaml                 trainer, four processes on this machine
@@ -20,21 +29,22 @@ Examples:
   trainer-launch --nnodes 2 --node_rank 0 --master_addr node0 --nproc_per_node 4 --cfg exp.yaml
   trainer-launch --nnodes 2 --rdzv_backend c10d --rdzv_endpoint node0:29400 --nproc_per_node 4 --cfg exp.yaml
                                                                    the same line on both nodes
-
-Exit code: that of the worker that failed first, 6 if a signal ended it; 143 (130) after SIGTERM (Ctrl-C).)";
+  source <(trainer-launch --completion bash)                       completion, where it is not installed
+  trainer-launch --man | man -l -)";
 
 /// Flags that trainer has and the launcher has not: there the program begins.
-const std::vector<std::string>& trainer_flags() {
-  static const std::vector<std::string> all = split(
-      "cfg,opts,eval,resume,throughput,dry-run,dump-config,explain,output,tag,batch-size,data-path,"
-      "pretrained,"
-      "accumulation-steps,optim,amp-opt-level,disable-amp,use-checkpoint,zip,cache-mode,local-rank,"
-      "fused-window-process,fused-layernorm",
+std::vector<std::string> trainer_flags() {
+  std::vector<std::string> all = split(
+      "cfg,opts,no-user-config,eval,resume,throughput,profile,dry-run,world-size,dump-config,explain,output,"
+      "tag,batch-size,"
+      "data-path,pretrained,accumulation-steps,optim,amp-opt-level,disable-amp,use-checkpoint,zip,cache-mode,"
+      "local-rank,fused-window-process,fused-layernorm",
       ',');
+  for (std::string& name : all) name.insert(0, "--");
   return all;
 }
 
-/// What CLI11 fills; the rest of Options is made of it.
+/// What flags say; the rest of Options is made of it.
 struct Raw {
   std::string nnodes = "1", nproc = "1", rdzv_conf, redirects = "0", tee = "0", filter, numa, start_method,
               event_log;
@@ -43,50 +53,66 @@ struct Raw {
   int master_port = -1;
   double monitor_interval = 0.1;
   bool standalone = false, use_env = false, run_path = false;
+  std::string completion;
+  bool man = false;
 };
 
-class HelpFormatter final : public CLI::Formatter {
+/// Collects flags. Each has a default in the environment, as torchrun's have.
+class Table {
  public:
-  std::string make_usage(const CLI::App*, std::string) const override {
-    return "Usage: trainer-launch [FLAGS] [PROGRAM] [ARGUMENTS]\n";
-  }
-  std::string make_option_opts(const CLI::Option* option) const override {
-    const std::string type = option->get_type_name();
-    return type.empty() ? "" : " " + type;
-  }
-};
+  void group(const char* name) { group_ = name; }
+  void hide(bool hidden) { hidden_ = hidden; }
 
-class Flags {
- public:
-  explicit Flags(CLI::App& app) : app_(app) {}
-  Flags& group(const char* name) {
-    group_ = name;
-    return *this;
+  void value(const std::string& names, std::string& target, const char* type, const char* help) {
+    Flag flag = cli::text(names, type, help, target);
+    // "N|auto|cpu|gpu": the words in small letters can be completed.
+    for (const std::string& word : split(type, '|')) {
+      if (std::ranges::all_of(word, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }))
+        flag.offered.push_back(word);
+    }
+    torchruns(std::move(flag));
   }
-  template <class T>
-  CLI::Option* value(const std::string& names, T& target, const char* type, const char* help) {
-    return finish(app_.add_option(names, target, help)->type_name(type));
+  void value(const std::string& names, int& target, const char* type, const char* help) {
+    torchruns({names, type, help, [names, &target](const std::string& word) {
+                 const auto number = whole_number(word);
+                 check(Exit::usage, number.has_value(), "{} {}: expected a whole number", names, word);
+                 target = *number;
+               }});
   }
-  CLI::Option* flag(const std::string& names, bool& target, const char* help) {
-    return finish(app_.add_flag(names, target, help));
+  void value(const std::string& names, double& target, const char* type, const char* help) {
+    torchruns({names, type, help, [names, &target](const std::string& word) {
+                 char* end = nullptr;
+                 target = std::strtod(word.c_str(), &end);
+                 check(Exit::usage, end != word.c_str() && *end == '\0' && std::isfinite(target),
+                       "{} {}: expected a number of seconds", names, word);
+               }});
   }
+  void flag(const std::string& names, bool& target, const char* help) {
+    torchruns(cli::toggle(names, help, target));
+  }
+  void add(Flag flag) {
+    flag.group = group_;
+    flag.hidden = hidden_;
+    flags_.push_back(std::move(flag));
+  }
+  std::vector<Flag> flags() { return std::move(flags_); }
 
  private:
-  CLI::Option* finish(CLI::Option* option) {
-    std::string variable = "PET_" + option->get_lnames().front();
-    std::transform(variable.begin(), variable.end(), variable.begin(),
-                   [](char c) { return c == '-' ? '_' : static_cast<char>(std::toupper(c)); });
-    // An empty variable is an unset one.
-    const char* value = std::getenv(variable.c_str());
-    if (value != nullptr && *value != '\0') option->envname(variable);
-    return option->take_last()->group(group_);  // given twice: the last one counts, as everywhere
+  void torchruns(Flag flag) {
+    flag.variable = "PET_" + cli::name_of(flag).substr(2);
+    std::ranges::transform(flag.variable, flag.variable.begin(), [](unsigned char c) {
+      return c == '-' ? '_' : static_cast<char>(std::toupper(c));
+    });
+    add(std::move(flag));
   }
-  CLI::App& app_;
-  const char* group_ = "";
+
+  std::vector<Flag> flags_;
+  std::string group_;
+  bool hidden_ = false;
 };
 
-void add_flags(CLI::App& app, Options& o, Raw& raw) {
-  Flags f(app);
+std::vector<Flag> flags_of(Options& o, Raw& raw) {
+  Table f;
   f.group("Processes");
   f.value("--nproc-per-node", raw.nproc, "N|auto|cpu|gpu",
           "workers on this node (1); auto: one for each GPU, else core");
@@ -129,11 +155,25 @@ void add_flags(CLI::App& app, Options& o, Raw& raw) {
   f.value("--event-log-handler", raw.event_log, "NAME", "");
   f.flag("--run-path", raw.run_path, "");
   f.flag("--use-env", raw.use_env, "LOCAL_RANK is always in the environment");
-  f.group("");  // known, refused
-  f.value("--numa-binding", raw.numa, "", "");
-  f.value("--logs-specs", raw.logs_specs, "", "");
-  f.value("--duplicate-stdout-filters", raw.stdout_filters, "", "");
-  f.value("--duplicate-stderr-filters", raw.stderr_filters, "", "");
+  f.group("Shell");
+  f.add(cli::choice("--completion", "SHELL",
+                    "print a script that completes this command line: bash, zsh or fish", raw.completion,
+                    {"bash", "zsh", "fish"}));
+  f.add(cli::toggle("--man", "print a page for man(1)", raw.man));
+  f.hide(true);  // known, refused
+  f.value("--numa-binding", raw.numa, "MODE", "");
+  f.value("--logs-specs", raw.logs_specs, "NAME", "");
+  f.value("--duplicate-stdout-filters", raw.stdout_filters, "WORDS", "");
+  f.value("--duplicate-stderr-filters", raw.stderr_filters, "WORDS", "");
+  f.hide(false);
+
+  Flag program{"PROGRAM", "PROGRAM",
+               "what the workers run, and all that follows; the trainer if it is left out",
+               [&o](const std::string& word) { o.program.push_back(word); }};
+  program.program = true;
+  program.offered = {"trainer", "@files"};
+  f.add(std::move(program));
+  return f.flags();
 }
 
 double seconds(const std::string& text, const std::string& what) {
@@ -236,51 +276,40 @@ void finish(Options& o, const Raw& raw) {
   check(Exit::usage, !o.program.empty(), "no program to run (see trainer-launch --help)");
 }
 
-std::string normalised(std::string word) {
-  if (word.starts_with("--")) std::replace(word.begin(), std::find(word.begin(), word.end(), '='), '_', '-');
-  return word;
-}
+const cli::Fact exits[] = {
+    {"0", "all workers are done", ""},
+    {"2", "the launcher's command line", ""},
+    {"6", "a signal ended a worker, or the launchers could not meet", ""},
+    {"130, 143", "interrupted or terminated, after the workers have saved", ""},
+    {"others", "of the worker that failed first", ""},
+};
 
-/// Splits off the program; what stays are the launcher's own words.
-std::vector<std::string> take_program(const CLI::App& app, const std::vector<std::string>& words,
-                                      std::vector<std::string>& program) {
-  std::vector<std::string> own;
-  for (size_t i = 0; i < words.size(); ++i) {
-    const std::string word = normalised(words[i]), name = word.substr(0, word.find('='));
-    if (word == "--") {
-      program.assign(words.begin() + static_cast<std::ptrdiff_t>(i) + 1, words.end());
-      break;
-    }
-    const bool option = word.starts_with("-") && word != "-";
-    const CLI::Option* known = option ? app.get_option_no_throw(name) : nullptr;
-    const bool trainers = option && known == nullptr && name.starts_with("--") &&
-                          std::ranges::count(trainer_flags(), name.substr(2)) > 0;
-    if (!option || trainers) {
-      program.assign(words.begin() + static_cast<std::ptrdiff_t>(i), words.end());
-      break;
-    }
-    own.push_back(word);
-    const bool takes_value = known != nullptr && known->get_items_expected_max() > 0 && name == word;
-    if (takes_value && i + 1 < words.size()) own.back() += "=" + words[++i];
-    if (takes_value && !word.starts_with("--")) {  // -r 3: CLI11 knows -r3, not -r=3
-      own.back().erase(word.size(), 1);
-    }
-  }
-  return own;
-}
+const cli::Fact environment[] = {
+    {"PET_<NAME>", "the default of a flag, as PET_NPROC_PER_NODE", ""},
+    {"CUDA_VISIBLE_DEVICES", "which GPUs --nproc-per-node gpu counts; passed on", ""},
+    {"OMP_NUM_THREADS", "for the workers; unless it is set, cores divided by workers", ""},
+    {"PYTHON_EXEC", "the Python for scripts, else python3", ""},
+    {"RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_ADDR, MASTER_PORT, ...", "set for the workers",
+     ""},
+};
 
-[[noreturn]] void fail_unknown(const CLI::App& app) {
-  std::vector<std::string> known;
-  for (const CLI::Option* option : app.get_options()) {
-    for (const auto& name : option->get_lnames()) known.push_back("--" + name);
-  }
-  for (const std::string& name : trainer_flags()) known.push_back("--" + name);
+/// Prints what was asked for beside a run; false if that was nothing.
+bool print_texts(const Command& command, const Raw& raw) {
   std::string text;
-  for (const std::string& word : app.remaining(true)) {
-    const std::string name = word.substr(0, word.find('='));
-    text += fmt::format("{}unknown argument {}{}", text.empty() ? "" : "\n", word, did_you_mean(name, known));
+  if (!raw.completion.empty()) {
+    text = cli::completion_script(raw.completion, command.name,
+                                  command.name + " --completion " + raw.completion, cli::entries_of(command));
+  } else if (raw.man) {
+    text = cli::man_page({command,
+                          "The flags are those of torchrun; dashes and underscores are the same.",
+                          exits,
+                          {},
+                          environment,
+                          {"trainer"}},
+                         command);
   }
-  fail(Exit::usage, "{} (see trainer-launch --help)", text);
+  std::fputs(text.c_str(), stdout);
+  return !text.empty();
 }
 
 }  // namespace
@@ -288,33 +317,23 @@ std::vector<std::string> take_program(const CLI::App& app, const std::vector<std
 std::optional<Options> parse_options(const std::vector<std::string>& words) {
   Options options;
   Raw raw;
-  CLI::App app("Starts the processes of a distributed run, watches over them and ends them together.",
-               "trainer-launch");
-  app.footer(examples);
-  app.formatter(std::make_shared<HelpFormatter>());
-  app.get_formatter()->column_width(44);
-  app.set_help_flag("-h,--help", "this help");
-  bool version = false;
-  app.add_flag("--version", version, "version");
-  add_flags(app, options, raw);
-  std::vector<std::string> own = take_program(app, words, options.program);
-  std::reverse(own.begin(), own.end());  // CLI11 wants the last word first
-  try {
-    app.parse(own);
-  } catch (const CLI::ExtrasError&) {
-    fail_unknown(app);
-  } catch (const CLI::Success& done) {
-    app.exit(done);
-    return std::nullopt;
-  } catch (const CLI::ParseError& problem) {
-    fail(Exit::usage, "{} (see trainer-launch --help)", problem.what());
-  }
-  if (version) {
-    std::puts("trainer-launch " TRAINER_VERSION);
-    return std::nullopt;
-  }
-  finish(options, raw);
-  return options;
+  bool runs = false;
+  Command command{
+      .name = "trainer-launch",
+      .help = "Starts the processes of a distributed run, watches over them and ends them together.",
+      .examples = examples,
+      .flags = flags_of(options, raw),
+      .run = {}};
+  command.version = [] { return "trainer-launch " TRAINER_VERSION; };
+  command.program_flags = trainer_flags();
+  command.run = [&] {
+    if (print_texts(command, raw)) return 0;
+    finish(options, raw);
+    runs = true;
+    return 0;
+  };
+  cli::run(command, words);
+  return runs ? std::optional(std::move(options)) : std::nullopt;
 }
 
 }  // namespace trainer::launch

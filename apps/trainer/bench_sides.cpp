@@ -79,8 +79,8 @@ ChildOutcome run_ours(const std::vector<std::string>& words) {
 /// As they are given on the command line, without what belongs to a bench.
 std::vector<std::string> measuring_words(const Measuring& m, const Case& c, double started) {
   std::vector<std::string> words = our_words(c);
-  words.insert(words.end(),
-               {"--seconds", fmt::format("{}", m.seconds), "--started", fmt::format("{}", started)});
+  words.insert(words.end(), {"--no-user-config", "--seconds", fmt::format("{}", m.seconds), "--started",
+                             fmt::format("{}", started)});
   return words;
 }
 

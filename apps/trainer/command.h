@@ -1,75 +1,73 @@
-// The command line as data: each subcommand is a table of flags and what runs it. command_line.cpp hands the
-// tables to the parser, completion_table.cpp to the shells, man.cpp to man(1).
+// The commands of trainer, as tables (apps/cli/command.h), and where they take their configuration from.
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "apps/cli/command.h"
 #include "lib/config/config.h"
+#include "lib/config/pending.h"
+#include "lib/train/build.h"
 
 namespace trainer::app {
 
-struct Flag {
-  /// Receives the word that was given ("true" for a switch), after all words have been understood. May throw
-  /// Error(Exit::usage).
-  using Take = std::function<void(const std::string&)>;
+using cli::choice;
+using cli::Command;
+using cli::Flag;
+using cli::number;
+using cli::seconds;
+using cli::text;
+using cli::toggle;
 
-  std::string name;  ///< "--tag" or "-l"; without dashes it is a positional argument
-  std::string type;  ///< of its value, for people: "NAME"; FILE, PATH and DIR complete; empty: a switch
-  std::string help;
-  Take take = {};  ///< empty: its words are taken off the command line before the parser sees it (--opts)
-  std::vector<std::string> choices = {};            ///< empty: any value
-  std::optional<std::string> alone = std::nullopt;  ///< its value where it is given without one
-  /// What completion offers where other values are possible too: words, or @files, @folders, @keys, @models.
-  std::vector<std::string> offered = {};
-  bool required = false;
-  bool many = false;    ///< any number of words, one `take` for each
-  bool hidden = false;  ///< not in --help: for the program itself
+/// A configuration that can be used.
+struct Loaded {
+  config::Config config;  ///< frozen
+  train::Settings settings;
+  std::vector<std::string> notices = {};  ///< keys that are not implemented and change no result, for the log
 };
 
-/// Flags that fill a variable, which has to live until the command has run.
-Flag toggle(std::string name, std::string help, bool& set);
-Flag text(std::string name, std::string type, std::string help, std::string& value);
-Flag choice(std::string name, std::string type, std::string help, std::string& value,
-            std::vector<std::string> choices);
-Flag number(std::string name, std::string type, std::string help, int64_t& value, int64_t min, int64_t max);
-/// More than 0.
-Flag seconds(std::string name, std::string help, double& value);
-
-struct Command {
-  std::string name, help, examples;
-  std::vector<Flag> flags;
-  /// Returns the process's exit code; throws Error. Empty: one of the subcommands is required.
-  std::function<int()> run;
-  std::vector<Command> subcommands = {};
-};
-
-/// Where a configuration comes from on the command line: --cfg, then --opts, then the flags that were given.
+/// Where a configuration comes from on the command line: the user's own file, --cfg, --opts, then the flags that were
+/// given; the last one that sets a key wins.
 struct ConfigSource {
-  std::string cfg;
-  std::vector<std::string> opts;
-  std::vector<config::Flag> flags;  ///< those that stand for a key and were given
+  std::string cfg = {};
+  std::vector<std::string> opts = {};    ///< KEY VALUE KEY VALUE ...
+  std::vector<config::Flag> flags = {};  ///< those that stand for a key and were given
+  bool no_user_config = false;
 
   /// The merged tree, frozen. All problems are reported together.
   config::Config merge() const;
+
+  /// The merged tree with the run's own keys bound and checked. What is wrong with sources, values, names of components
+  /// (for `training`) and keys that are not implemented comes in one Error(Exit::usage).
+  Loaded load(config::Use, bool training = false) const;
+
+  /// Throws all that merge() or load() would complain of, and then these problems of the command line. `use`: none for
+  /// what only merges.
+  [[noreturn]] void refuse(const std::vector<std::string>& problems, std::optional<config::Use> use,
+                           bool training = false) const;
+
+ private:
+  config::Sources sources() const;
 };
 
-/// --cfg and --opts, of which take_opts() has taken the words away already.
+/// The file with the user's own defaults: $XDG_CONFIG_HOME/trainer/config.yaml, else ~/.config/trainer/config.yaml.
+/// None if it does not exist, or if there is no home.
+std::optional<std::filesystem::path> user_config_file();
+
+/// --cfg, --opts and --no-user-config.
 std::vector<Flag> source_flags(ConfigSource&, const std::string& cfg_help);
 
-/// The whole command line: training, and the subcommands below. `words` are all that was given, `opts` those of
-/// --opts, taken off before.
-Command root_command(const std::vector<std::string>& words, const std::vector<std::string>& opts);
+/// The whole command line: training, and the subcommands below. `words` are all that was given.
+Command root_command(const std::vector<std::string>& words);
 
-Command train_command(const std::vector<std::string>& opts);
+Command train_command();
 Command config_command();
 Command config_diff_command();
 Command devices_command();
 Command models_command();
-Command inspect_command(const std::vector<std::string>& opts);
-Command predict_command(const std::vector<std::string>& opts);
+Command inspect_command();
+Command predict_command();
 /// `words`: the whole command line, which its report repeats.
 Command bench_command(const std::vector<std::string>& words);
 Command completion_command();

@@ -1,84 +1,19 @@
-// trainer completion: a script for bash, zsh or fish. A script is a table, made from the tables of the command line, and
-// the code over it, which shell/ keeps in files of its own; none of them starts the program when Tab is pressed.
-#include <algorithm>
+// trainer completion: a script for bash, zsh or fish.
 #include <cstdio>
+#include <memory>
 
-#include "apps/trainer/completion_table.h"
+#include "apps/cli/completion.h"
+#include "apps/trainer/command.h"
+#include "apps/trainer/keys.h"
 
 namespace trainer::app {
 namespace {
 
-const char* const bash_code =
-#include "apps/trainer/completion_bash.inc"
-    ;
-const char* const zsh_code =
-#include "apps/trainer/completion_zsh.inc"
-    ;
-const char* const fish_code =
-#include "apps/trainer/completion_fish.inc"
-    ;
-
-std::string replaced(std::string text, const std::string& from, const std::string& to) {
-  for (size_t at = 0; (at = text.find(from, at)) != text.npos; at += to.size())
-    text.replace(at, from.size(), to);
-  return text;
-}
-
-std::string shell_quoted(const std::string& text) { return "'" + replaced(text, "'", "'\\''") + "'"; }
-
-/// ['trainer:flags']='--cfg --opts ...'
-std::string bash_script(const std::vector<Entry>& table) {
-  std::string text =
-      "# Completion for bash, written by `trainer completion bash`.\ndeclare -gA _trainer_table=(\n";
-  for (const Entry& entry : table) {
-    std::string words;
-    for (const Offer& offer : entry.offers) words += (words.empty() ? "" : " ") + offer.word;
-    text += fmt::format("  [{}]={}\n", shell_quoted(entry.name), shell_quoted(words));
-  }
-  return text + ")\n" + bash_code;
-}
-
-/// 'trainer:flags' '--cfg:configuration (YAML)
-/// --opts:...'
-std::string zsh_script(const std::vector<Entry>& table) {
-  std::string text =
-      "#compdef trainer\n# Completion for zsh, written by `trainer completion zsh`.\n"
-      "typeset -gA _trainer_table\n_trainer_table=(\n";
-  for (const Entry& entry : table) {
-    std::string lines;
-    for (const Offer& offer : entry.offers) {
-      lines += (lines.empty() ? "" : "\n") + replaced(offer.word, ":", "\\:");
-      if (!offer.help.empty()) lines += ":" + offer.help;
-    }
-    text += fmt::format("  {} {}\n", shell_quoted(entry.name), shell_quoted(lines));
-  }
-  return text + ")\n" + zsh_code;
-}
-
-/// A case of a switch for each entry; a tab comes between a word and its help.
-std::string fish_script(const std::vector<Entry>& table) {
-  const auto quote = [](const std::string& t) {
-    return "'" + replaced(replaced(t, "\\", "\\\\"), "'", "\\'") + "'";
-  };
-  std::string text =
-      "# Completion for fish, written by `trainer completion fish`.\nfunction __trainer_table\n  switch "
-      "$argv[1]\n";
-  for (const Entry& entry : table) {
-    if (entry.offers.empty()) continue;
-    text += fmt::format("    case {}\n      printf '%s\\n'", quote(entry.name));
-    for (const Offer& offer : entry.offers)
-      text += " " + quote(offer.help.empty() ? offer.word : offer.word + "\t" + offer.help);
-    text += "\n";
-  }
-  return text + "  end\nend\n" + fish_code;
-}
-
 int print(const std::string& shell) {
-  const std::vector<Entry> table = completion_table(root_command({}, {}));
-  const std::string text = shell == "bash"  ? bash_script(table)
-                           : shell == "zsh" ? zsh_script(table)
-                                            : fish_script(table);
-  std::fputs(text.c_str(), stdout);
+  const Command root = root_command({});
+  std::vector<cli::Entry> table = cli::entries_of(root);
+  for (cli::Entry& entry : key_entries()) table.push_back(std::move(entry));
+  std::fputs(cli::completion_script(shell, root.name, "trainer completion " + shell, table).c_str(), stdout);
   return 0;
 }
 

@@ -8,6 +8,43 @@
 namespace trainer::app {
 namespace {
 
+const char* const own_defaults = R"(
+## Your own defaults
+
+`$XDG_CONFIG_HOME/trainer/config.yaml`, or `~/.config/trainer/config.yaml`, is read before all other files, if it is there:
+
+```
+OUTPUT: /data/runs
+DATA:
+  DATA_PATH: /data/imagenet
+```
+
+It is for paths and logging: the keys marked *yours*. Any other key in it, and BASE, is an error, because no result shall
+depend on who starts a run. Files, `--opts` and flags win over it, and `--explain KEY` names its line where a value comes
+from it. The config.yaml of a run holds such a value like any other, so that the run can be repeated by somebody else (whose
+data may lie elsewhere). `--no-user-config` leaves the file alone, for scripts; `config diff` and `bench` never read it;
+the processes of `trainer-launch` read it as `trainer` does.
+
+## Environment
+
+No variable of the environment sets a key. What is read:
+
+| variable | |
+|---|---|
+| XDG_CONFIG_HOME, HOME | where your own defaults are |
+| RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE, GROUP_RANK, GROUP_WORLD_SIZE, MASTER_ADDR, MASTER_PORT, TORCHELASTIC_\*, SLURM_\*, PMI_\*, OMPI_COMM_WORLD_\*, TRAINER_STORE | how many processes a run has and where they meet, from whatever starts them ([launch.md](launch.md)) |
+| TRAINER_BOARD | where trainer-launch sees what each process does |
+| GLOO_SOCKET_IFNAME | the network interface that reaches the other machines |
+| CUDA_VISIBLE_DEVICES | which GPUs there are |
+| GOMP_SPINCOUNT, OMP_WAIT_POLICY | how threads wait: time alone |
+| NO_COLOR, TERM, COLUMNS | the terminal |
+| PYTHON, PYTHON_EXEC, PET_\* | of `bench` and `trainer-launch` |
+
+The number of threads is THREADS, not OMP_NUM_THREADS. ONEDNN_DEFAULT_FPMATH_MODE, by which oneDNN would compute f32 with
+fewer bits, is overruled. ONEDNN_MAX_CPU_ISA makes the processor an older one; the instruction set is kept in checkpoints,
+and going on with another one is said.
+)";
+
 /// docs/config.md, whole: a table per group. A test keeps the file equal to this.
 std::string reference_page() {
   const config::Config config = config::Config::defaults();
@@ -19,7 +56,8 @@ std::string reference_page() {
       "that files which "
       "set them are understood, but their feature is not built: another value than the default is refused, "
       "or ignored with a warning where it "
-      "changes no result.\n";
+      "changes no result. Keys marked *yours* can be set in your own defaults, too, for all your runs: see "
+      "the end.\n";
   std::map<std::string, std::vector<std::string>> groups;
   for (const std::string& key : config.keys()) {
     const auto dot = key.rfind('.');
@@ -34,10 +72,13 @@ std::string reference_page() {
       if (!e.range.empty()) type += ", " + e.range;
       if (!e.unit.empty()) type += ", " + e.unit;
       text += fmt::format("| {} | `{}` | {} | {}{} |\n", key, e.default_value.repr(), type,
-                          e.unsupported ? "*pending*: " : "", e.help);
+                          e.unsupported    ? "*pending*: "
+                          : e.user_default ? "*yours*: "
+                                           : "",
+                          e.help);
     }
   }
-  return text;
+  return text + own_defaults;
 }
 
 int print_keys(const std::string& glob, bool names) {
@@ -51,7 +92,7 @@ int print_keys(const std::string& glob, bool names) {
       continue;
     }
     const config::Explanation e = config.explanation(key);
-    fmt::print("{:<36} {:<24} {}\n", key, e.default_value.repr(), e.help);
+    fmt::print("{:<36} {:<24} {}{}\n", key, e.default_value.repr(), e.user_default ? "(yours) " : "", e.help);
   }
   check(Exit::usage, count > 0, "no key matches '{}'{}", glob, did_you_mean(glob, config.keys()));
   return 0;

@@ -25,7 +25,7 @@ config::Config read(const std::string& name) {
     check(Exit::usage, fs::exists(path),
           "{} is a folder without config.yaml: expected a file or a run directory", name);
   }
-  return ConfigSource{.cfg = path.string(), .opts = {}, .flags = {}}.merge();
+  return ConfigSource{.cfg = path.string(), .no_user_config = true}.merge();
 }
 
 struct Difference {

@@ -3,6 +3,7 @@
 
 #include "apps/trainer/train_modes.h"
 #include "lib/base/text.h"
+#include "lib/comm/reducer.h"
 #include "lib/nn/trace.h"
 
 namespace trainer::app {
@@ -59,6 +60,15 @@ int dry_run(const config::Config& config, const train::Settings& s, const Proces
       "device {}\n",
       plan.epochs, plan.steps_per_epoch, plan.total_steps, plan.effective_batch, s.train.schedule, rates.base,
       s.train.warmup_epochs, device.str());
+  if (const int ranks = process.comm->size(); ranks > 1) {
+    std::vector<comm::Range> ranges;
+    for (const auto& span : t.parameters->trainable()) ranges.push_back({span.begin, span.begin + span.size});
+    constexpr int64_t bytes = sizeof(float);
+    const int64_t all = ranges.empty() ? 0 : ranges.back().end * bytes;
+    fmt::print(
+        "communication: {} processes sum {} of gradients each step, while backward runs, in parts: {}\n",
+        ranks, human_bytes(static_cast<double>(all)), comm::cut_buckets(ranges, bytes).size());
+  }
   fmt::print("run directory: {}\n", train::run_path(s));
   return 0;
 }

@@ -73,9 +73,8 @@ int inspect(const Flags& flags) {
 
 }  // namespace
 
-Command inspect_command(const std::vector<std::string>& opts) {
+Command inspect_command() {
   auto flags = std::make_shared<Flags>();
-  flags->source.opts = opts;
   Flag file = text("FILE", "PATH", "a .safetensors file, a checkpoint or a run directory", flags->file);
   file.required = true;
   Command command{
@@ -86,7 +85,8 @@ Command inspect_command(const std::vector<std::string>& opts) {
   trainer inspect output/cnn/default/checkpoints/best
   trainer inspect model.safetensors --against resnet50 --opts MODEL.NUM_CLASSES 10)",
       .flags = source_flags(flags->source, "configuration of that model (classes, channels, stem)"),
-      .run = [flags] { return inspect(*flags); }};
+      .run = [flags] { return inspect(*flags); },
+      .refuse = [flags](const auto& problems) { flags->source.refuse(problems, std::nullopt); }};
   command.flags.push_back(std::move(file));
   Flag against = text("--against", "MODEL",
                       "a model's name: lists what would not fit (exit code 4 if anything)", flags->against);

@@ -5,27 +5,22 @@
 #include <cstdlib>
 #include <exception>
 
-#include "apps/trainer/arguments.h"
-#include "apps/trainer/command_line.h"
+#include "apps/cli/parse.h"
+#include "apps/trainer/command.h"
 #include "lib/base/crash.h"
 #include "lib/base/log.h"
 
 namespace trainer::app {
 
-Command root_command(const std::vector<std::string>& words, const std::vector<std::string>& opts) {
-  Command root = train_command(opts);
-  root.subcommands = {devices_command(),     models_command(),     inspect_command(opts), config_command(),
-                      predict_command(opts), bench_command(words), completion_command()};
+Command root_command(const std::vector<std::string>& words) {
+  Command root = train_command();
+  root.subcommands = {devices_command(), models_command(),     inspect_command(),   config_command(),
+                      predict_command(), bench_command(words), completion_command()};
   root.subcommands.push_back(man_command(root.subcommands));
   return root;
 }
 
 namespace {
-
-int run_words(const std::vector<std::string>& words) {
-  const Arguments arguments = take_opts(words);
-  return run(root_command(words, arguments.opts), arguments.flags);
-}
 
 /// Whether OpenMP is used. What only prints is spared a second start, half of its time; bench computes nothing itself,
 /// and what it starts shall find the environment as it is.
@@ -71,7 +66,8 @@ int main(int argc, char** argv) {
   std::signal(SIGUSR1,
               SIG_IGN);  // "save": there is nothing to save before a run has begun (lib/base/signals.h)
   try {
-    return trainer::app::run_words({argv + 1, argv + argc});
+    const std::vector<std::string> words(argv + 1, argv + argc);
+    return trainer::cli::run(trainer::app::root_command(words), words);
   } catch (const trainer::Error& e) {
     trainer::log::error("{}", e.what());
     return static_cast<int>(e.code());

@@ -57,9 +57,7 @@ int predict(Flags& flags) {
         "predict needs --cfg FILE or --model NAME, one of them");
   if (!flags.model.empty()) flags.source.flags.push_back({"--model", "MODEL.NAME", flags.model});
   if (!flags.weights.empty()) flags.source.flags.push_back({"--weights", "MODEL.PRETRAINED", flags.weights});
-  const config::Config config = flags.source.merge();
-  const train::Settings settings(config);
-  config::check_pending(config, config::Use::evaluation);
+  const auto [config, settings, notices] = flags.source.load(config::Use::evaluation);
   const Device device = begin_process(config, settings, true).device;
 
   const Tensor input = read_input(flags.input);
@@ -90,16 +88,17 @@ int predict(Flags& flags) {
 
 }  // namespace
 
-Command predict_command(const std::vector<std::string>& opts) {
+Command predict_command() {
   auto flags = std::make_shared<Flags>();
-  flags->source.opts = opts;
-  Command command{.name = "predict",
-                  .help = "logits (and features) of a model for an input file",
-                  .examples = R"(Examples:
+  Command command{
+      .name = "predict",
+      .help = "logits (and features) of a model for an input file",
+      .examples = R"(Examples:
   trainer predict --cfg exp.yaml --weights model.safetensors --input x.safetensors --output y.safetensors
   trainer predict --model resnet50 --weights resnet50.safetensors --input x.safetensors --output y.safetensors)",
-                  .flags = source_flags(flags->source, "configuration of the model"),
-                  .run = [flags] { return predict(*flags); }};
+      .flags = source_flags(flags->source, "configuration of the model"),
+      .run = [flags] { return predict(*flags); },
+      .refuse = [flags](const auto& problems) { flags->source.refuse(problems, config::Use::evaluation); }};
   const auto add = [&](Flag flag) { command.flags.push_back(std::move(flag)); };
   const auto required = [&](Flag flag) {
     flag.required = true;

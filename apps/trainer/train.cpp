@@ -4,7 +4,7 @@
 #include <cstdio>
 
 #include "apps/trainer/command.h"
-#include "apps/trainer/completion_table.h"
+#include "apps/trainer/keys.h"
 #include "apps/trainer/process.h"
 #include "apps/trainer/profile_report.h"
 #include "apps/trainer/train_modes.h"
@@ -14,7 +14,6 @@
 #include "lib/base/signals.h"
 #include "lib/base/system.h"
 #include "lib/base/text.h"
-#include "lib/config/pending.h"
 #include "lib/train/build.h"
 #include "lib/train/evaluate.h"
 #include "lib/train/hooks/metrics_log.h"
@@ -33,8 +32,18 @@ struct Flags {
   ConfigSource source;
   std::string explain, throughput;
   double seconds = Throughput().seconds, started = 0;  // of --throughput; hidden
+  int64_t world_size = 0;                              // of --dry-run; 0: one process
   bool eval = false, dry_run = false, dump_config = false, profile = false;
+
+  bool evaluates() const { return eval || !throughput.empty(); }
+  config::Use use() const { return evaluates() ? config::Use::evaluation : config::Use::training; }
+  bool trains() const { return !evaluates() && !dry_run; }
 };
+
+void refuse(const Flags& flags, const std::vector<std::string>& problems) {
+  if (flags.dump_config || !flags.explain.empty()) flags.source.refuse(problems, std::nullopt);
+  flags.source.refuse(problems, flags.use(), flags.trains());
+}
 
 /// config.yaml: what makes this run, without where it went on from.
 std::string reproducible(const config::Config& config) {
@@ -154,16 +163,15 @@ int run(const Flags& flags) {
     std::fputs(explain(flags.source.merge(), flags.explain).c_str(), stdout);
     return 0;
   }
-  const config::Config config = flags.source.merge();
   if (flags.dump_config) {
-    std::fputs(config.dump().c_str(), stdout);
+    std::fputs(flags.source.merge().dump().c_str(), stdout);
     return 0;
   }
-  const Settings settings(config);
-  const bool trains = !flags.eval && flags.throughput.empty();
-  const auto notices =
-      config::check_pending(config, trains ? config::Use::training : config::Use::evaluation);
-  const Process process = begin_process(config, settings, flags.dry_run);
+  const auto [config, settings, notices] = flags.source.load(flags.use(), flags.trains());
+  check(Exit::usage, flags.world_size == 0 || flags.dry_run,
+        "--world-size is for --dry-run: a run has as many processes as are started (trainer-launch)");
+  Process process = begin_process(config, settings, flags.dry_run);
+  if (flags.world_size > 0) process.comm = comm::make_pretended(static_cast<int>(flags.world_size));
   if (process.comm->rank() == 0) {
     for (const std::string& notice : notices) log::warn("{}", notice);
   }
@@ -224,10 +232,9 @@ void take_resume(ConfigSource& source, const std::string& from) {
 
 }  // namespace
 
-Command train_command(const std::vector<std::string>& opts) {
+Command train_command() {
   auto flags = std::make_shared<Flags>();
   ConfigSource& source = flags->source;
-  source.opts = opts;
   Command command{.name = "trainer",
                   .help = "Trains vision models, configured by YAML.",
                   .examples = R"(Examples:
@@ -238,7 +245,9 @@ Command train_command(const std::vector<std::string>& opts) {
   trainer predict --cfg exp.yaml --weights model.safetensors --input x.safetensors --output y.safetensors
   trainer models 'resnet*'                                         what can be trained)",
                   .flags = source_flags(source, "configuration (YAML)"),
-                  .run = [flags] { return run(*flags); }};
+                  .run = [flags] { return run(*flags); },
+                  .refuse = [flags](const auto& problems) { refuse(*flags, problems); },
+                  .version = version_text};
   const auto add = [&](Flag flag) { command.flags.push_back(std::move(flag)); };
   add(toggle("--eval", "evaluate only", flags->eval));
   Flag resume{
@@ -261,6 +270,8 @@ Command train_command(const std::vector<std::string>& opts) {
   add(toggle("--profile", "print what each op of some steps takes, beside what the device can do; train on",
              flags->profile));
   add(toggle("--dry-run", "print layers, shapes, parameters and groups; train nothing", flags->dry_run));
+  add(number("--world-size", "N", "--dry-run: the plan for so many processes (1)", flags->world_size, 1,
+             1 << 20));
   add(toggle("--dump-config", "print the merged configuration as YAML", flags->dump_config));
   Flag explain_flag =
       text("--explain", "KEY", "print a key's value, type, meaning, and what set it", flags->explain);

@@ -61,7 +61,7 @@ def check(program: str) -> None:
     """Two readers that are not ours: PyYAML alone, and yacs, whose tree decides on types."""
     for name, tree in merged().items():
         expected = values(tree)
-        dump = subprocess.run([program, "--cfg", FOLDER / f"{name}.yaml", "--dump-config"], check=True, capture_output=True, text=True).stdout
+        dump = subprocess.run([program, "--cfg", FOLDER / f"{name}.yaml", "--dump-config", "--no-user-config"], check=True, capture_output=True, text=True).stdout
         read = values(yaml.safe_load(dump))
         wrong = [(k, v, read.get(k)) for k, v in expected.items() if repr(read.get(k, "missing")) != repr(v)]
         again = CfgNode(swin_tree(), new_allowed=True)

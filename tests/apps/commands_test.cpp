@@ -82,7 +82,7 @@ TEST_CASE("flag --explain says where a value comes from") {
   const std::string text =
       succeed({"--cfg", mlp, "--explain", "DATA.BATCH_SIZE", "--opts", "DATA.BATCH_SIZE", "32"}).out;
   CHECK_THAT(text, ContainsSubstring("DATA.BATCH_SIZE = 32") && ContainsSubstring("default: 128") &&
-                       ContainsSubstring("digits.yaml:") && ContainsSubstring("--opts: 32"));
+                       ContainsSubstring("digits.yaml:") && ContainsSubstring("--opts pair 1: 32"));
 }
 
 TEST_CASE("flag --dry-run shows the model and the plan and writes nothing") {
@@ -91,6 +91,16 @@ TEST_CASE("flag --dry-run shows the model and the plan and writes nothing") {
   CHECK_THAT(text, ContainsSubstring("85,002") && ContainsSubstring("layers.0") &&
                        ContainsSubstring("22 steps") && ContainsSubstring("weight decay"));
   CHECK_FALSE(fs::exists(folder / "output"));
+}
+
+TEST_CASE("flag --dry-run --world-size plans for processes that are not there") {
+  const std::string text =
+      succeed({"--cfg", mlp, "--dry-run", "--world-size", "4", "--batch-size", "16"}).out;
+  CHECK_THAT(text, ContainsSubstring("22 steps = ") && ContainsSubstring("effective batch 64;") &&
+                       ContainsSubstring("communication: 4 processes sum 332 KiB of gradients each step"));
+  CHECK_THAT(succeed({"--cfg", mlp, "--dry-run"}).out, !ContainsSubstring("communication"));
+  CHECK_THAT(message_of(Exit::usage, {"--cfg", mlp, "--world-size", "4"}),
+             ContainsSubstring("--world-size is for --dry-run"));
 }
 
 TEST_CASE("models lists names, parameters and multiply-accumulates") {

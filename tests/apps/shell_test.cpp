@@ -1,62 +1,21 @@
 // What other programs make of the command line's tables: completion in shells, pages of the manual.
 #include <cstdlib>
 
+#include "apps/cli/completion.h"
+#include "apps/trainer/keys.h"
+#include "lib/config/declare.h"
 #include "tests/apps/program.h"
+#include "tests/support/bash.h"
 
 using namespace program;
 
 namespace {
 
-std::vector<std::string> lines_of(const std::string& text) {
-  std::vector<std::string> lines;
-  std::stringstream stream(text);
-  for (std::string line; std::getline(stream, line);) lines.push_back(line);
-  return lines;
-}
-
 bool has(const std::vector<std::string>& lines, const std::string& line) {
   return std::ranges::find(lines, line) != lines.end();
 }
 
-bool installed(const std::string& program) {
-  return Process({"sh", "-c", "command -v " + program}).wait().code == 0;
-}
-
-/// bash with the script of `trainer completion bash` read in, and what of the table it is asked for.
-class Bash {
- public:
-  Bash() { std::ofstream(script_) << succeed({"completion", "bash"}).out; }
-
-  std::string script() const { return script_.string(); }
-
-  /// The lines that `code` prints.
-  std::vector<std::string> run(const std::string& code) const {
-    const Outcome result = Process({"bash", "--norc", "-c", "source \"$0\"\n" + code, script()}).wait();
-    INFO(code << "\n" << result.err);
-    REQUIRE(result.code == 0);
-    CHECK(result.err.empty());
-    return lines_of(result.out);
-  }
-
-  /// What is offered for the last of `words`, as bash itself takes `line` apart ("": without the line).
-  std::vector<std::string> offers(const Words& words, const std::string& line = "") const {
-    std::string code = "COMP_WORDS=(";
-    for (const std::string& word : words) code += " '" + word + "'";
-    code += ") COMP_CWORD=" + std::to_string(words.size() - 1) + " COMP_LINE='" + line +
-            "' COMP_POINT=" + std::to_string(line.size()) +
-            "\n_trainer\n[[ ${#COMPREPLY[@]} = 0 ]] || printf '%s\\n' \"${COMPREPLY[@]}\"";
-    return run(code);
-  }
-
-  /// An entry of the table.
-  std::vector<std::string> entry(const std::string& name) const {
-    return run("for word in ${_trainer_table['" + name + "']}; do printf '%s\\n' \"$word\"; done");
-  }
-
- private:
-  TempFolder folder_;
-  fs::path script_ = folder_ / "completion.bash";
-};
+Bash bash_with_script() { return Bash(succeed({"completion", "bash"}).out); }
 
 /// Each command as the words that name it, the program itself first.
 std::vector<Words> all_commands(const Bash& bash) {
@@ -75,7 +34,7 @@ std::vector<Words> all_commands(const Bash& bash) {
 }  // namespace
 
 TEST_CASE("completion bash: is a script for bash, and offers commands, flags and their values") {
-  const Bash bash;
+  const Bash bash = bash_with_script();
   CHECK(Process({"bash", "-n", bash.script()}).wait().code == 0);
   CHECK(bash.offers({"trainer", "mo"}) == Words{"models"});
   CHECK(bash.offers({"trainer", "config", "di"}) == Words{"diff"});
@@ -97,7 +56,7 @@ TEST_CASE("completion bash: is a script for bash, and offers commands, flags and
 }
 
 TEST_CASE("completion bash: keys and values after --opts") {
-  const Bash bash;
+  const Bash bash = bash_with_script();
   CHECK(bash.offers({"trainer", "--opts", "TRAIN.BASE"}) == Words{"TRAIN.BASE_LR"});
   CHECK(bash.offers({"trainer", "--opts", "AMP.DTYPE", ""}) == Words{"auto", "f32", "bf16", "f16"});
   CHECK(bash.offers({"trainer", "--opts", "AMP.DTYPE", "b"}) == Words{"bf16"});
@@ -112,8 +71,33 @@ TEST_CASE("completion bash: keys and values after --opts") {
   CHECK(bash.offers({"trainer", "predict", "--opts", "AMP.DT"}) == Words{"AMP.DTYPE"});
 }
 
+TEST_CASE("completion bash: elements of lists after --opts") {
+  const Bash bash = bash_with_script();
+  CHECK(bash.offers({"trainer", "--opts", "TEST.METRICS", "[acc1,ac"}) == Words{"[acc1,acc1", "[acc1,acc5"});
+  CHECK(has(bash.offers({"trainer", "--opts", "TEST.METRICS", ""}), "[acc1"));
+  CHECK(bash.offers({"trainer", "--opts", "TEST.METRICS", "acc1,acc"}) == Words{"acc1,acc1", "acc1,acc5"});
+  CHECK(bash.offers({"trainer", "--opts", "TRAIN.FREEZE=[back"}) == Words{"TRAIN.FREEZE=[backbone"});
+  CHECK(bash.offers({"trainer", "--opts", "TRAIN.FREEZE", "=", "[back"},
+                    "trainer --opts TRAIN.FREEZE=[back") == Words{"[backbone"});
+  CHECK(has(bash.offers({"trainer", "--opts", "DATA.TRANSFORMS.VAL", "[auto,"}), "[auto,resize"));
+  CHECK(bash.offers({"trainer", "--opts", "MODEL.MLP.HIDDEN", "["}).empty());  // numbers
+}
+
+TEST_CASE("completion bash: a group to which keys may be added is offered after --opts") {
+  [[maybe_unused]] static const bool once = [] {
+    trainer::config::declare_new_allowed("T_MINE.GROUP");
+    return true;
+  }();
+  std::vector<trainer::cli::Entry> table = trainer::cli::entries_of({"trainer", "", "", {}, {}});
+  for (auto& entry : trainer::app::key_entries()) table.push_back(std::move(entry));
+  const Bash bash(trainer::cli::completion_script("bash", "trainer", "this test", table));
+  CHECK(bash.offers({"trainer", "--opts", "T_MI"}) == Words{"T_MINE.GROUP."});
+  CHECK(bash.offers({"trainer", "--opts", "T_MINE.GROUP.X", ""}).empty());  // of any type
+  CHECK(bash.offers({"trainer", "--opts", "T_MINE.GROUP.X", "1", "SEE"}) == Words{"SEED"});
+}
+
 TEST_CASE("completion bash: words that readline parts at = and :") {
-  const Bash bash;
+  const Bash bash = bash_with_script();
   CHECK(bash.offers({"trainer", "--opts", "AMP.DTYPE", "=", "b"}, "trainer --opts AMP.DTYPE=b") ==
         Words{"bf16"});
   CHECK(bash.offers({"trainer", "--opts", "AMP.DTYPE", "="}, "trainer --opts AMP.DTYPE=").size() == 4);
@@ -127,7 +111,7 @@ TEST_CASE("completion bash: words that readline parts at = and :") {
 }
 
 TEST_CASE("completion bash: files and folders where a flag takes one") {
-  const Bash bash;
+  const Bash bash = bash_with_script();
   const TempFolder folder;
   std::ofstream(folder / "exp.yaml") << "";
   fs::create_directory(folder / "exp");
@@ -152,7 +136,7 @@ TEST_CASE("completion zsh and fish: scripts made from the same tables, which the
     const std::string text = succeed({"completion", shell}).out;
     CHECK_THAT(text, ContainsSubstring("trainer config diff:flags") && ContainsSubstring("--batch-size") &&
                          ContainsSubstring("AMP.DTYPE") && ContainsSubstring("resnet50"));
-    if (!installed(shell)) continue;
+    if (!is_installed(shell)) continue;
     std::ofstream(folder / shell) << text;
     const Outcome result = Process({shell, "-n", (folder / shell).string()}).wait();
     INFO(result.err);
@@ -161,12 +145,12 @@ TEST_CASE("completion zsh and fish: scripts made from the same tables, which the
 }
 
 TEST_CASE("completion fish: what is offered, where fish is installed") {
-  if (!installed("fish")) return;
+  if (!is_installed("fish")) return;
   const TempFolder folder;
   std::ofstream(folder / "script") << succeed({"completion", "fish"}).out;
   const auto offers = [&](const std::string& line) {
     const std::string code = "source " + (folder / "script").string() + "; complete -C '" + line + "'";
-    Words words = lines_of(Process({"fish", "--no-config", "-c", code}).wait().out);
+    Words words = lines_of_text(Process({"fish", "--no-config", "-c", code}).wait().out);
     for (std::string& word : words) word = word.substr(0, word.find('\t'));
     return words;
   };
@@ -176,18 +160,19 @@ TEST_CASE("completion fish: what is offered, where fish is installed") {
   CHECK(offers("trainer --opts TRAIN.BASE_L") == Words{"TRAIN.BASE_LR"});
   CHECK(offers("trainer --opts AMP.DTYPE b") == Words{"bf16"});
   CHECK(offers("trainer --opts AMP.DTYPE=b") == Words{"AMP.DTYPE=bf16"});
+  CHECK(offers("trainer --opts TRAIN.FREEZE [back") == Words{"[backbone"});
   CHECK(offers("trainer devices --format csv,") == Words{"csv,noheader"});
   CHECK(offers("trainer --cfg " + (folder / "scr").string()) == Words{(folder / "script").string()});
 }
 
 TEST_CASE("completion zsh: what is offered, where zsh is installed") {
-  if (!installed("zsh")) return;
+  if (!is_installed("zsh")) return;
   const TempFolder folder;
   std::ofstream(folder / "script") << succeed({"completion", "zsh"}).out;
   // In place of zsh's own functions, which need a terminal: those that print all there is to choose from.
   const std::string stubs =
       "compdef() { }; compset() { }; _files() { print files; compstate[nmatches]=1 }\n"
-      "_describe() { print -rl -- ${(P)@[-1]}; compstate[nmatches]=1 }\n"
+      "_describe() { print -rl -- ${(P)4}; compstate[nmatches]=1 }\n"
       "typeset -A compstate=(nmatches 0); source \"$1\"; shift\n"
       "words=(\"$@\") CURRENT=$# PREFIX=${@[-1]}; _trainer\n";
   const auto offers = [&](const Words& line) {
@@ -195,7 +180,7 @@ TEST_CASE("completion zsh: what is offered, where zsh is installed") {
     words.insert(words.end(), line.begin(), line.end());
     const Outcome result = Process(words).wait();
     CHECK(result.err.empty());
-    Words lines = lines_of(result.out);
+    Words lines = lines_of_text(result.out);
     for (std::string& each : lines) {
       size_t colon = each.find(':');
       while (colon != each.npos && colon > 0 && each[colon - 1] == '\\') colon = each.find(':', colon + 1);
@@ -212,6 +197,7 @@ TEST_CASE("completion zsh: what is offered, where zsh is installed") {
   CHECK(offers({"trainer", "--opts", "AMP.DTYPE", ""}) == Words{"auto", "f32", "bf16", "f16"});
   CHECK(offers({"trainer", "--opts", "AMP.DTYPE=b"}) == Words{"auto", "f32", "bf16", "f16"});
   CHECK(has(offers({"trainer", "bench", ""}), "cnn\\:f32"));
+  CHECK(has(offers({"trainer", "--opts", "TEST.METRICS", "[acc1,"}), "acc5"));
   CHECK(offers({"trainer", "--cfg", ""}) == Words{"files"});
   CHECK(offers({"trainer", "config", "diff", "a.yaml", ""}) == Words{"files"});
 }
@@ -221,7 +207,7 @@ TEST_CASE("completion refuses a shell that it does not know") {
 }
 
 TEST_CASE("flag --help of every command, with examples of its own") {
-  const Bash bash;
+  const Bash bash = bash_with_script();
   const auto commands = all_commands(bash);
   CHECK(commands.size() >= 12);
   for (Words words : commands) {
@@ -242,12 +228,12 @@ TEST_CASE("flag --help of every command, with examples of its own") {
 }
 
 TEST_CASE("man: a page for each command, with every flag, examples and exit codes") {
-  const Bash bash;
+  const Bash bash = bash_with_script();
   const std::string root = succeed({"man"}).out;
   CHECK_THAT(root, ContainsSubstring(".TH TRAINER 1") && ContainsSubstring(".SH FILES\n") &&
                        ContainsSubstring(".SH ENVIRONMENT\n") && ContainsSubstring("NO_COLOR") &&
                        ContainsSubstring("metrics.jsonl"));
-  const auto pages = lines_of(succeed({"man", "--list"}).out);
+  const auto pages = lines_of_text(succeed({"man", "--list"}).out);
   CHECK(pages == bash.entry("trainer:commands"));
   for (const Words& words : all_commands(bash)) {
     const std::string name = words.empty() ? "" : words[0];
