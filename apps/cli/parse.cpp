@@ -1,9 +1,10 @@
+// The one file that includes CLI11, whose header alone takes ten seconds to compile.
 #include "apps/cli/parse.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cctype>
 #include <cstdio>
-#include <cstdlib>
 
 #include "apps/cli/help.h"
 #include "lib/base/text.h"
@@ -13,207 +14,99 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-class Parser {
- public:
-  Parser(const Command& root, const Words& words) : words_(words) {
-    parsed_.command = &root;
-    parsed_.path = root.name;
-  }
+/// What CLI11 has as the value of a flag that lacks one; no word can be equal to it.
+const std::string no_value(1, '\0');
 
-  Parsed parse() {
-    while (next_ < words_.size()) word(words_[next_++]);
-    if (!parsed_.help && !parsed_.version) check_complete();
-    for (const Flag& flag : command().flags) {
-      for (auto& [other, words] : given_) {
-        if (other == &flag) parsed_.given.emplace_back(other, std::move(words));
-      }
-    }
-    return std::move(parsed_);
-  }
+bool is_flag(const std::string& word) { return word.size() > 1 && word.starts_with("-"); }
 
- private:
-  const Command& command() const { return *parsed_.command; }
-
-  template <class... A>
-  void problem(fmt::format_string<A...> text, A&&... a) {
-    parsed_.problems.push_back(fmt::format(text, std::forward<A>(a)...));
-  }
+/// A command with what CLI11 knows it by.
+struct Node {
+  const Command* command;
+  CLI::App* app;
+  std::string path;                        ///< "trainer config diff"
+  std::vector<CLI::Option*> options = {};  ///< of its flags
+  std::vector<Node> subcommands = {};
+  size_t reported = 0;  ///< how many of the words that nothing took have been looked at
 
   const Flag* find(const std::string& name) const {
-    for (const Flag& flag : command().flags) {
-      if (!is_argument(flag) && std::ranges::count(names_of(flag), name) > 0) return &flag;
-    }
-    return nullptr;
+    const auto at = std::ranges::find(options, app->get_option_no_throw(name));
+    return at == options.end() ? nullptr : &command->flags[static_cast<size_t>(at - options.begin())];
   }
+};
 
-  /// The argument that the next word without dashes is; nullptr if there is none.
-  const Flag* next_argument() const {
-    int position = 0;
-    for (const Flag& flag : command().flags) {
-      if (is_argument(flag) && (flag.many || position++ >= arguments_)) return &flag;
-    }
-    return nullptr;
+/// Flags' words as CLI11 has rules for them: a value that begins with dashes after `=`, each of the pairs with the flag,
+/// `--` before another program's command line; no underscores in names.
+class Rewritten {
+ public:
+  Rewritten(const Node& root, const Words& words) : words_(words), node_(&root) {
+    while (next_ < words_.size()) word();
   }
+  Words result;
 
-  void give(const Flag& flag, Words words, bool add = false) {
-    const auto before = std::ranges::find(given_, &flag, [](const auto& g) { return g.first; });
-    if (before == given_.end()) {
-      given_.emplace_back(&flag, std::move(words));
-    } else if (add) {
-      before->second.insert(before->second.end(), words.begin(), words.end());
+ private:
+  void word() {
+    const std::string word = normalised(words_[next_++]), name = word.substr(0, word.find('='));
+    const Flag* flag = is_flag(word) ? node_->find(name) : nullptr;
+    if (word == "--" || begins_program(word, name, flag)) {
+      result.push_back("--");
+      result.insert(result.end(),
+                    words_.begin() + static_cast<std::ptrdiff_t>(next_) - (word == "--" ? 0 : 1),
+                    words_.end());
+      next_ = words_.size();
+    } else if (flag != nullptr && flag->pairs) {
+      pairs(name);
+    } else if (flag != nullptr && !flag->type.empty() && !flag->alone) {
+      if (name.size() < word.size()) {
+        give(name, word.substr(name.size() + 1));
+      } else if (next_ < words_.size() && !is_known(words_[next_])) {
+        give(name, words_[next_++]);
+      } else {
+        result.push_back(name);
+      }
     } else {
-      before->second = std::move(words);
+      const auto sub =
+          std::ranges::find(node_->subcommands, word, [](const Node& n) { return n.command->name; });
+      if (sub != node_->subcommands.end()) node_ = &*sub;
+      result.push_back(word);
     }
   }
 
-  void word(const std::string& given) {
-    const bool is_flag = !only_arguments_ && given.size() > 1 && given.starts_with("-");
-    if (is_flag && given != "--") return flag(normalised(given));
-    const Flag* argument = next_argument();
-    if (argument != nullptr && argument->program)
-      return program(given == "--" && is_flag ? next_ : next_ - 1);
-    if (is_flag) {
-      only_arguments_ = true;
-      return;
-    }
-    const auto sub = std::ranges::find(command().subcommands, given, &Command::name);
-    if (sub != command().subcommands.end() && arguments_ == 0) return enter(*sub);
-    if (argument == nullptr) return unknown(given);
-    ++arguments_;
-    give(*argument, {given}, argument->many);
+  bool begins_program(const std::string& word, const std::string& name, const Flag* flag) const {
+    const Command& command = *node_->command;
+    if (!std::ranges::any_of(command.flags, &Flag::program)) return false;
+    return !is_flag(word) || (flag == nullptr && std::ranges::count(command.program_flags, name) > 0);
   }
 
-  void enter(const Command& sub) {
-    for (const auto& [flag, words] : given_) {
-      problem("{} before '{}' has no effect: flags come after the subcommand", name_of(*flag), sub.name);
-    }
-    given_.clear();
-    parsed_.command = &sub;
-    parsed_.path += " " + sub.name;
-  }
-
-  void program(size_t begin) {
-    const Flag& flag = *next_argument();
-    give(flag, Words(words_.begin() + static_cast<std::ptrdiff_t>(begin), words_.end()));
-    ++arguments_;
-    next_ = words_.size();
-  }
-
-  void flag(const std::string& given) {
-    const size_t equals = given.find('=');
-    std::string name = given.substr(0, equals);
-    std::optional<std::string> value;
-    if (equals != given.npos) value = given.substr(equals + 1);
-    if (name == "--help" || name == "-h") {
-      parsed_.help = true;
-      return;
-    }
-    if (name == "--version" && command().version) {
-      parsed_.version = true;
-      return;
-    }
-    const Flag* found = find(name);
-    if (found == nullptr && !given.starts_with("--")) {  // -l5
-      found = find(given.substr(0, 2));
-      if (found != nullptr && found->type.empty()) found = nullptr;
-      if (found != nullptr) value = given.substr(2);
-    }
-    if (found == nullptr) {
-      if (std::ranges::count(command().program_flags, name) > 0) return program(next_ - 1);
-      unknown(name);
-      // What follows is most likely its value.
-      if (!value && next_argument() == nullptr) skip_value();
-    } else if (found->pairs) {
-      pairs(*found);
-    } else if (found->type.empty()) {
-      const bool truth = !value || *value == "true" || *value == "false";
-      if (!truth) return problem("{}={}: takes no value", name, *value);
-      give(*found, {value.value_or("true")});
-    } else if (found->alone) {
-      const bool follows = next_ < words_.size() && !words_[next_].starts_with("-");
-      if (!value && follows) value = words_[next_++];
-      give(*found, {value && !value->empty() ? *value : *found->alone});
-    } else if (value || has_value()) {
-      if (!value) value = words_[next_++];
-      give(*found, {*value});
-    } else {
-      problem("{}: expected {} after it", name_of(*found), found->type);
-    }
-  }
-
-  /// The next word is there, and no flag.
-  bool has_value() const {
-    if (next_ >= words_.size()) return false;
-    const std::string word = normalised(words_[next_]), name = word.substr(0, word.find('='));
-    return !word.starts_with("--") || (find(name) == nullptr && name != "--help");
+  bool is_known(const std::string& next) const {
+    const std::string word = normalised(next);
+    return word.starts_with("--") &&
+           node_->app->get_option_no_throw(word.substr(0, word.find('='))) != nullptr;
   }
 
   /// A word with = in the place of a key is a pair of its own; one that begins with -- there is the next flag.
-  void pairs(const Flag& flag) {
-    Words all;
+  void pairs(const std::string& name) {
     while (next_ < words_.size() && !words_[next_].starts_with("--")) {
       const std::string& key = words_[next_++];
-      if (const size_t equals = key.find('='); equals != key.npos) {
-        all.insert(all.end(), {key.substr(0, equals), key.substr(equals + 1)});
-      } else {
-        all.push_back(key);
-        if (next_ < words_.size()) all.push_back(words_[next_++]);  // else whoever reads the pairs complains
+      const size_t equals = key.find('=');
+      give(name, key.substr(0, equals));
+      if (equals != key.npos) {
+        give(name, key.substr(equals + 1));
+      } else if (next_ < words_.size()) {  // else whoever reads the pairs complains
+        give(name, words_[next_++]);
       }
     }
-    give(flag, std::move(all), true);
   }
 
-  void skip_value() {
-    const auto is_command = [this](const std::string& word) {
-      return std::ranges::find(command().subcommands, word, &Command::name) != command().subcommands.end();
-    };
-    while (next_ < words_.size() && !words_[next_].starts_with("-") && !is_command(words_[next_])) ++next_;
-  }
-
-  void unknown(const std::string& word) {
-    Words known{"--help"};
-    for (const Flag& flag : command().flags) {
-      if (flag.hidden || is_argument(flag)) continue;
-      for (std::string& name : names_of(flag)) known.push_back(std::move(name));
-    }
-    for (const Command& sub : command().subcommands) known.push_back(sub.name);
-    known.insert(known.end(), command().program_flags.begin(), command().program_flags.end());
-    std::string hint = did_you_mean(word, known);
-    if (hint.empty()) hint = fmt::format(" (see {} --help)", parsed_.path);
-    problem("unknown argument {}{}", printable(word), hint);
-  }
-
-  void check_complete() {
-    for (const Flag& flag : command().flags) {
-      const bool missing = flag.required && std::ranges::find(given_, &flag, [](const auto& g) {
-                                              return g.first;
-                                            }) == given_.end();
-      if (missing)
-        problem("{} is missing (see {} --help)", is_argument(flag) ? flag.name : name_of(flag), parsed_.path);
-    }
-    if (command().run) return;
-    std::string subs;
-    for (const Command& sub : command().subcommands) subs += (subs.empty() ? "" : ", ") + sub.name;
-    if (parsed_.problems.empty()) problem("{}: expected one of {}", parsed_.path, subs);
+  /// CLI11 knows -r3, not -r=3, and takes --tag= for --tag.
+  void give(const std::string& name, const std::string& value) {
+    result.push_back(value.empty() ? name : name + (name.starts_with("--") ? "=" : "") + value);
+    if (value.empty()) result.push_back(value);
   }
 
   const Words& words_;
   size_t next_ = 0;
-  int arguments_ = 0;
-  bool only_arguments_ = false;
-  std::vector<std::pair<const Flag*, Words>> given_;
-  Parsed parsed_;
+  const Node* node_;
 };
-
-void take_word(const Flag& flag, const std::string& word) {
-  if (!flag.choices.empty() && std::ranges::find(flag.choices, word) == flag.choices.end()) {
-    std::string known;
-    for (const std::string& name : flag.choices) known += (known.empty() ? "" : ", ") + name;
-    fail(Exit::usage, "{} {}: expected one of {}{}", name_of(flag), printable(word), known,
-         did_you_mean(word, flag.choices));
-  }
-  flag.take(word);
-}
 
 /// A switch's value in the environment.
 std::string truth(const Flag& flag, std::string text) {
@@ -228,50 +121,165 @@ std::string truth(const Flag& flag, std::string text) {
   return "false";
 }
 
+void take_word(const Flag& flag, const std::string& word) {
+  if (!flag.choices.empty() && std::ranges::find(flag.choices, word) == flag.choices.end()) {
+    std::string known;
+    for (const std::string& name : flag.choices) known += (known.empty() ? "" : ", ") + name;
+    fail(Exit::usage, "{} {}: expected one of {}{}", name_of(flag), printable(word), known,
+         did_you_mean(word, flag.choices));
+  }
+  flag.take(word);
+}
+
+class Parser {
+ public:
+  explicit Parser(const Command& root) : root_{&root, &app_, root.name} { add(root_); }
+
+  int run(const Words& given) {
+    Words words = Rewritten(root_, given).result;
+    std::ranges::reverse(words);  // CLI11 wants the last word first
+    try {
+      app_.parse(words);
+      report_unknown(root_);
+    } catch (const CLI::CallForHelp&) {
+      std::fputs(help_text(*used_->command, used_->path).c_str(), stdout);
+      return 0;
+    } catch (const CLI::CallForVersion&) {
+      std::puts(root_.command->version().c_str());
+      return 0;
+    } catch (const CLI::RequiredError&) {
+      report_unknown(root_);
+      report_missing();
+    } catch (const CLI::ParseError& e) {
+      report_unknown(root_);
+      problems_.emplace_back(e.what());
+    }
+    for (size_t i = 0; i < used_->options.size(); ++i) take(used_->command->flags[i], *used_->options[i]);
+    if (problems_.empty()) return used_->command->run();
+    if (used_->command->refuse) used_->command->refuse(problems_);
+    std::string text;
+    for (const std::string& problem : problems_) text += (text.empty() ? "" : "\n") + problem;
+    throw Error(Exit::usage, text);
+  }
+
+ private:
+  template <class... A>
+  void problem(fmt::format_string<A...> text, A&&... a) {
+    problems_.push_back(fmt::format(text, std::forward<A>(a)...));
+  }
+
+  void add(Node& node) {
+    const Command& command = *node.command;
+    node.app->allow_extras()->require_subcommand(command.run ? 0 : 1, 1);
+    if (command.version) node.app->set_version_flag("--version", "");
+    for (size_t i = 0; i < command.flags.size(); ++i) {
+      const auto said = [this, &node, i](const CLI::results_t& words) {
+        check_given(node, i, words.back());
+        return true;
+      };
+      node.options.push_back(
+          with_rules(*node.app->add_option(command.flags[i].name, said), command.flags[i]));
+    }
+    node.subcommands.reserve(command.subcommands.size());  // they are pointed to
+    for (const Command& sub : command.subcommands) {
+      Node& below =
+          node.subcommands.emplace_back(&sub, node.app->add_subcommand(sub.name), node.path + " " + sub.name);
+      below.app->preparse_callback([this, &below](size_t) { enter(below); });
+      add(below);
+    }
+  }
+
+  /// `said` is called where the flag stands, so that mistakes are told in the order of the words.
+  static CLI::Option* with_rules(CLI::Option& option, const Flag& flag) {
+    option.envname(flag.variable)->required(flag.required);
+    if (flag.many || flag.program) return option.expected(1 << 20)->take_all();  // -1 would take [a,b] apart
+    if (is_argument(flag)) return &option;
+    if (flag.pairs) return option.expected(0, 1)->take_all();
+    option.take_last()->trigger_on_parse();
+    return flag.type.empty() ? option.expected(0)
+                             : option.expected(0, 1)->default_str(flag.alone.value_or(no_value));
+  }
+
+  void enter(Node& sub) {
+    report_unknown(*used_);
+    for (size_t i = 0; i < used_->options.size(); ++i) {
+      if (used_->options[i]->count() > 0)
+        problem("{} before '{}' has no effect: flags come after the subcommand",
+                name_of(used_->command->flags[i]), sub.command->name);
+    }
+    used_ = &sub;
+  }
+
+  static bool is_from_words(const CLI::App& app, const CLI::Option& option) {
+    return std::ranges::count(app.parse_order(), &option) > 0;
+  }
+
+  void check_given(Node& node, size_t i, const std::string& word) {
+    const Flag& flag = node.command->flags[i];
+    if (!is_from_words(*node.app, *node.options[i])) return;
+    report_unknown(node);
+    if (word == no_value) problem("{}: expected {} after it", name_of(flag), flag.type);
+    if (flag.type.empty() && word != "true" && word != "false")
+      problem("{}={}: takes no value", name_of(flag), printable(word));
+  }
+
+  void report_unknown(Node& node) {
+    const Words words = node.app->remaining();
+    bool may_be_value = false;
+    for (; node.reported < words.size(); ++node.reported) {
+      const std::string& word = words[node.reported];
+      if (word == "--" || (may_be_value && !is_flag(word))) continue;
+      may_be_value = is_flag(word) && word.find('=') == word.npos;
+      unknown(is_flag(word) ? word.substr(0, word.find('=')) : word);
+    }
+    for (Node& sub : node.subcommands) report_unknown(sub);
+  }
+
+  void unknown(const std::string& word) {
+    Words known{"--help"};
+    for (const Flag& flag : used_->command->flags) {
+      if (flag.hidden || is_argument(flag)) continue;
+      for (std::string& name : names_of(flag)) known.push_back(std::move(name));
+    }
+    for (const Command& sub : used_->command->subcommands) known.push_back(sub.name);
+    known.insert(known.end(), used_->command->program_flags.begin(), used_->command->program_flags.end());
+    std::string hint = did_you_mean(word, known);
+    if (hint.empty()) hint = fmt::format(" (see {} --help)", used_->path);
+    problem("unknown argument {}{}", printable(word), hint);
+  }
+
+  void report_missing() {
+    std::string subs;
+    for (size_t i = 0; i < used_->options.size(); ++i) {
+      const Flag& flag = used_->command->flags[i];
+      if (flag.required && used_->options[i]->count() == 0)
+        problem("{} is missing (see {} --help)", name_of(flag), used_->path);
+    }
+    for (const Command& sub : used_->command->subcommands) subs += (subs.empty() ? "" : ", ") + sub.name;
+    if (problems_.empty()) problem("{}: expected one of {}", used_->path, subs);
+  }
+
+  void take(const Flag& flag, const CLI::Option& option) {
+    const bool is_switch = flag.type.empty(), from_words = is_from_words(*used_->app, option);
+    for (const std::string& word : option.results()) {
+      if (word == no_value || (is_switch && from_words && word != "true" && word != "false")) continue;
+      try {
+        take_word(flag, is_switch && !from_words ? truth(flag, word) : word);
+      } catch (const Error& e) {
+        if (e.code() != Exit::usage) throw;
+        problems_.push_back((is_switch || from_words ? "" : flag.variable + ": ") + e.what());
+      }
+    }
+  }
+
+  CLI::App app_;
+  Node root_;
+  Node* used_ = &root_;
+  Words problems_;
+};
+
 }  // namespace
 
-Parsed parse(const Command& root, const std::vector<std::string>& words) {
-  return Parser(root, words).parse();
-}
-
-void take(Parsed& parsed) {
-  const auto collect = [&](const auto& action) {
-    try {
-      action();
-    } catch (const Error& e) {
-      if (e.code() != Exit::usage) throw;
-      parsed.problems.emplace_back(e.what());
-    }
-  };
-  for (const auto& [flag, words] : parsed.given) {
-    for (const std::string& word : words) collect([&, f = flag] { take_word(*f, word); });
-  }
-  for (const Flag& flag : parsed.command->flags) {
-    const char* value = flag.variable.empty() ? nullptr : std::getenv(flag.variable.c_str());
-    if (value == nullptr || *value == '\0') continue;  // an empty variable is an unset one
-    if (std::ranges::find(parsed.given, &flag, [](const auto& g) { return g.first; }) != parsed.given.end())
-      continue;
-    const size_t before = parsed.problems.size();
-    collect([&] { take_word(flag, flag.type.empty() ? truth(flag, value) : value); });
-    if (parsed.problems.size() > before && !flag.type.empty())
-      parsed.problems.back().insert(0, flag.variable + ": ");
-  }
-}
-
-int run(const Command& root, const std::vector<std::string>& words) {
-  Parsed parsed = parse(root, words);
-  if (parsed.help || parsed.version) {
-    const std::string text =
-        parsed.help ? help_text(*parsed.command, parsed.path) : parsed.command->version() + "\n";
-    std::fputs(text.c_str(), stdout);
-    return 0;
-  }
-  take(parsed);
-  if (parsed.problems.empty()) return parsed.command->run();
-  if (parsed.command->refuse) parsed.command->refuse(parsed.problems);
-  std::string text;
-  for (const std::string& problem : parsed.problems) text += (text.empty() ? "" : "\n") + problem;
-  throw Error(Exit::usage, text);
-}
+int run(const Command& root, const std::vector<std::string>& words) { return Parser(root).run(words); }
 
 }  // namespace trainer::cli
