@@ -240,12 +240,6 @@ void backward_data(const Tensor& dy, const Tensor& w, const ops::Conv2dArgs& arg
   });
 }
 
-/// Filters over an image's three channels: without matrix units oneDNN's bf16 gradient takes 1.6 to 8 times
-/// as long as its f32 one.
-bool narrow_in_bf16(const Tensor& x, const Tensor& dw) {
-  return x.dtype() == DType::bf16 && dw.size(3) <= 4 && !has_amx();
-}
-
 void backward_weight(const Tensor& dy, const Tensor& x, const ops::Conv2dArgs& args, Tensor& dw,
                      Tensor& dbias) {
   if (dy.numel() == 0) {
@@ -261,7 +255,6 @@ void backward_weight(const Tensor& dy, const Tensor& x, const ops::Conv2dArgs& a
     return depthwise::backward_weight(dy, x, args, dw, dbias);
   if (winograd::wanted(dy, dw, args))
     return in_f32<ops::Conv2dBackwardWeight, winograd::backward_weight>(dy, x, args, dw, dbias);
-  if (narrow_in_bf16(x, dw)) return in_f32<ops::Conv2dBackwardWeight, backward_weight>(dy, x, args, dw, dbias);
   Problem p{x.shape(), dw.shape(), dy.shape(), args, dbias.defined(), x.dtype()};
   const Pieces pieces(p.x[0], p.flops(), 1, Partials::most(dw.bytes()));
   const ThreadScope scope(pieces.threads());
