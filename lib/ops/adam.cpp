@@ -18,10 +18,12 @@ void expect_state(std::string_view op, const Tensor& control, std::span<const Se
 }  // namespace
 
 void adamw_step(const Tensor& control, std::span<const Segment> segments, const AdamArgs& args,
-                const Tensor& gradient, Tensor& parameter, Tensor& exp_avg, Tensor& exp_avg_sq) {
+                const Tensor& gradient, Tensor& parameter, Tensor& exp_avg, Tensor& exp_avg_sq,
+                Tensor& copy) {
   expect_state(AdamWStep::name, control, segments, parameter, gradient, exp_avg, exp_avg_sq);
+  expect_copy(AdamWStep::name, copy, parameter);
   Kernels<AdamWStep>::on(parameter.device())(control, segments, args, gradient, parameter, exp_avg,
-                                             exp_avg_sq);
+                                             exp_avg_sq, copy);
 }
 
 void adam_direction(const Tensor& control, std::span<const Segment> segments, const AdamArgs& args,

@@ -11,7 +11,7 @@ struct AdamArgs {
 struct AdamWStep {
   static constexpr std::string_view name = "adamw_step";
   using Fn = void(const Tensor& control, std::span<const Segment>, const AdamArgs&, const Tensor& gradient,
-                  Tensor& parameter, Tensor& exp_avg, Tensor& exp_avg_sq);
+                  Tensor& parameter, Tensor& exp_avg, Tensor& exp_avg_sq, Tensor& copy);
 };
 struct AdamDirection {
   static constexpr std::string_view name = "adam_direction";
@@ -23,8 +23,9 @@ struct AdamDirection {
 /// g = multiplier gradient, and lr the control's times the segment's factor:
 ///   m = beta1 m + (1 - beta1) g, v = beta2 v + (1 - beta2) g g
 ///   p = (1 - lr weight_decay) p - lr m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps)
+/// `copy` is as in sgd_step().
 void adamw_step(const Tensor& control, std::span<const Segment>, const AdamArgs&, const Tensor& gradient,
-                Tensor& parameter, Tensor& exp_avg, Tensor& exp_avg_sq);
+                Tensor& parameter, Tensor& exp_avg, Tensor& exp_avg_sq, Tensor& copy);
 /// Updates the moments in the same way and leaves the parameter alone: `gradient` becomes what a step goes
 /// along, m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps) + weight_decay p.
 void adam_direction(const Tensor& control, std::span<const Segment>, const AdamArgs&, const Tensor& parameter,

@@ -21,6 +21,12 @@ void expect_arena(std::string_view op, std::string_view what, const Tensor& aren
   }
 }
 
+void expect_copy(std::string_view op, const Tensor& copy, const Tensor& parameter) {
+  if (!copy.defined()) return;
+  expect_floating(op, "copy", copy);
+  expect(op, "copy", copy, parameter.shape(), copy.dtype(), parameter.device());
+}
+
 namespace {
 
 void expect_step(std::string_view op, const Tensor& control, std::span<const Segment> segments,
@@ -33,10 +39,11 @@ void expect_step(std::string_view op, const Tensor& control, std::span<const Seg
 }  // namespace
 
 void sgd_step(const Tensor& control, std::span<const Segment> segments, const SgdArgs& args,
-              const Tensor& gradient, Tensor& parameter, Tensor& momentum) {
+              const Tensor& gradient, Tensor& parameter, Tensor& momentum, Tensor& copy) {
   expect_step(SgdStep::name, control, segments, gradient, parameter);
+  expect_copy(SgdStep::name, copy, parameter);
   if (args.momentum != 0) expect_like(SgdStep::name, "momentum", momentum, parameter);
-  Kernels<SgdStep>::on(parameter.device())(control, segments, args, gradient, parameter, momentum);
+  Kernels<SgdStep>::on(parameter.device())(control, segments, args, gradient, parameter, momentum, copy);
 }
 
 Tensor segment_squares(std::span<const Segment> segments, const Tensor& x) {

@@ -38,9 +38,10 @@ struct SgdArgs {
 };
 
 /// Updates parameter and momentum by the formula of SgdArgs. The segments ascend and do not overlap; elements
-/// outside of them are not changed. `momentum` may be undefined if args.momentum is 0.
+/// outside of them are not changed. `momentum` may be undefined if args.momentum is 0. `copy`, if it is
+/// defined, is an arena of 16 bits (mixed precision), which gets the new parameters rounded.
 void sgd_step(const Tensor& control, std::span<const Segment>, const SgdArgs&, const Tensor& gradient,
-              Tensor& parameter, Tensor& momentum);
+              Tensor& parameter, Tensor& momentum, Tensor& copy);
 /// The sum of squares of each segment of an arena: f64 [segments], 0 for an empty one, not finite if an
 /// element is not. Summed in fixed chunks of a segment, so the result depends neither on the number of
 /// threads nor on the other segments.
@@ -55,7 +56,7 @@ void clip_multiplier(const Tensor& squares, double max_norm, Tensor& control);
 struct SgdStep {
   static constexpr std::string_view name = "sgd_step";
   using Fn = void(const Tensor& control, std::span<const Segment>, const SgdArgs&, const Tensor& gradient,
-                  Tensor& parameter, Tensor& momentum);
+                  Tensor& parameter, Tensor& momentum, Tensor& copy);
 };
 struct SegmentSquares {
   static constexpr std::string_view name = "segment_squares";
@@ -72,5 +73,7 @@ struct ClipMultiplier {
 void expect_control(std::string_view op, const Tensor& control, Device);
 /// A floating tensor of rank 1; the segments lie in it, ascend and do not overlap.
 void expect_arena(std::string_view op, std::string_view what, const Tensor& arena, std::span<const Segment>);
+/// Undefined, or a floating arena as long as the parameters'.
+void expect_copy(std::string_view op, const Tensor& copy, const Tensor& parameter);
 
 }  // namespace trainer::ops

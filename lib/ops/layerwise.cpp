@@ -23,13 +23,14 @@ Tensor trust_ratio(std::span<const Segment> segments, const TrustRatioArgs& args
 }
 
 void scaled_step(const Tensor& control, std::span<const Segment> segments, const Tensor& scale,
-                 const Tensor& direction, Tensor& parameter) {
+                 const Tensor& direction, Tensor& parameter, Tensor& copy) {
   constexpr std::string_view op = ScaledStep::name;
   expect_arena(op, "parameter", parameter, segments);
   expect_control(op, control, parameter.device());
   expect(op, "scale", scale, values_of(segments), DType::f64, parameter.device());
   expect_like(op, "direction", direction, parameter);
-  Kernels<ScaledStep>::on(parameter.device())(control, segments, scale, direction, parameter);
+  expect_copy(op, copy, parameter);
+  Kernels<ScaledStep>::on(parameter.device())(control, segments, scale, direction, parameter, copy);
 }
 
 }  // namespace trainer::ops

@@ -19,9 +19,9 @@ struct TrustRatioArgs {
 /// where one of them is 0, or the segment has no weight decay and `always` is not set.
 Tensor trust_ratio(std::span<const Segment>, const TrustRatioArgs&, const Tensor& parameter_squares,
                    const Tensor& direction_squares);
-/// parameter -= lr lr_factor scale[i] direction in segment i, scale f64 [segments].
+/// parameter -= lr lr_factor scale[i] direction in segment i, scale f64 [segments]; `copy` as in sgd_step().
 void scaled_step(const Tensor& control, std::span<const Segment>, const Tensor& scale,
-                 const Tensor& direction, Tensor& parameter);
+                 const Tensor& direction, Tensor& parameter, Tensor& copy);
 
 // The kernels of a backend (lib/tensor/kernels.h).
 
@@ -33,7 +33,7 @@ struct TrustRatio {
 struct ScaledStep {
   static constexpr std::string_view name = "scaled_step";
   using Fn = void(const Tensor& control, std::span<const Segment>, const Tensor& scale,
-                  const Tensor& direction, Tensor& parameter);
+                  const Tensor& direction, Tensor& parameter, Tensor& copy);
 };
 
 }  // namespace trainer::ops

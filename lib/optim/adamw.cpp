@@ -30,7 +30,7 @@ class AdamW final : public Optimizer {
 
   void step(const Tensor& control) override {
     ops::adamw_step(control, parameters_.segments(), args_, parameters_.gradients(), parameters_.values(),
-                    exp_avg_, exp_avg_sq_);
+                    exp_avg_, exp_avg_sq_, parameters_.copies());
   }
 
   void visit(const StateVisitor& visitor) override {

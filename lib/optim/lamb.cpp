@@ -36,7 +36,7 @@ class Lamb final : public Optimizer {
     const Tensor size = ops::segment_squares(tensors, values);
     ops::adam_direction(control, tensors, adam_, values, direction, exp_avg_, exp_avg_sq_);
     const Tensor ratio = ops::trust_ratio(tensors, trust_, size, ops::segment_squares(tensors, direction));
-    ops::scaled_step(control, tensors, ratio, direction, values);
+    ops::scaled_step(control, tensors, ratio, direction, values, parameters_.copies());
   }
 
   void visit(const StateVisitor& visitor) override {

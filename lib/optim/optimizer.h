@@ -16,8 +16,8 @@ class Optimizer {
  public:
   virtual ~Optimizer() = default;
 
-  /// One update of parameters.segments(), in few kernels over the whole arena: never one per parameter. The
-  /// gradients are used up: their memory may serve as scratch. `control` (ops::Control, f64 [3], on the
+  /// One update of parameters.segments() and of their copies(), in few kernels over the whole arena: never
+  /// one per parameter. The gradients are used up: their memory may serve as scratch. `control` (ops::Control, f64 [3], on the
   /// parameters' device) holds the learning rate, the gradients' multiplier and the number of this update.
   virtual void step(const Tensor& control) = 0;
 

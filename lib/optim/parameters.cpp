@@ -115,13 +115,14 @@ void Parameters::round(Tensor& values, Tensor& rounded) {
   if (!precision_.keeps_masters()) ops::cast_into(rounded, values);
 }
 
-void Parameters::update_copies() {
-  if (precision_.mixed()) round(values_, rounded_);
+void Parameters::drop_masters() {
+  if (precision_.mixed() && !precision_.keeps_masters()) ops::cast_into(rounded_, values_);
 }
 
 void Parameters::update_all_copies() {
-  update_copies();
-  if (precision_.mixed()) round(frozen_values_, frozen_rounded_);
+  if (!precision_.mixed()) return;
+  round(values_, rounded_);
+  round(frozen_values_, frozen_rounded_);
 }
 
 int64_t Parameters::count(const std::vector<Span>& spans) {

@@ -73,9 +73,13 @@ class Parameters {
   const Tensor& gradients() const { return gradients_; }
   Tensor& gradients() { return gradients_; }
   const nn::Precision& precision() const { return precision_; }
-  /// Casts values() into the 16-bit copies: after each optimizer step. Does nothing without mixed precision.
-  void update_copies();
-  /// The same for the frozen ones too: after values came from elsewhere (a checkpoint, another rank).
+  /// The 16-bit copies of values(), which an optimizer's step keeps up to date; undefined without mixed
+  /// precision.
+  Tensor& copies() { return rounded_; }
+  /// After each optimizer step: where no f32 masters are kept, values() become what their copies are.
+  void drop_masters();
+  /// Casts all values into their copies, the frozen ones' too: after values came from elsewhere (a
+  /// checkpoint, another rank).
   void update_all_copies();
   /// An arena of the same layout, filled with zeros: for optimizer state.
   Tensor zeros() const;

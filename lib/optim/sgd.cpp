@@ -24,7 +24,7 @@ class Sgd final : public Optimizer {
 
   void step(const Tensor& control) override {
     ops::sgd_step(control, parameters_.segments(), args_, parameters_.gradients(), parameters_.values(),
-                  momentum_);
+                  momentum_, parameters_.copies());
   }
 
   void visit(const StateVisitor& visitor) override {

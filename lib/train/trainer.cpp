@@ -130,7 +130,7 @@ StepReport Trainer::step(data::Batch& batch) {
   const bool finite = std::isfinite(report.loss) && std::isfinite(report.grad_norm);
   if (finite) {
     parts_.optimizer.step(control_);
-    parts_.parameters.update_copies();
+    parts_.parameters.drop_masters();
     ++updates_;
     nonfinite_in_a_row_ = 0;
   } else {  // an update would spread NaN over all weights

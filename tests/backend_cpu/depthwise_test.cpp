@@ -189,6 +189,7 @@ TEST_CASE("depthwise loops are used where they are possible and faster", "[depth
   CHECK(wanted({16, 14, 14, 576}, 3, {.stride = 2}) == none);
   CHECK(wanted({16, 14, 14, 576}, 3, {}, DType::bf16) == none);
   CHECK(wanted({16, 56, 56, 144}, 3, {}, DType::bf16) == Wanted{false, true, true});
+  CHECK(wanted({16, 112, 112, 96}, 3, {.stride = 2}, DType::bf16) == Wanted{false, false, true});
   {
     const WithDepthwise off(Depthwise::off);
     CHECK(wanted({16, 7, 7, 768}, 7) == none);

@@ -21,8 +21,10 @@ std::vector<Case> adamw_cases() {
           .inputs = [=](Inputs& in) { return state(in, size, step); },
           .forward =
               [=](const Tensors& in) {
-                Tensor parameter = in[2].clone(), exp_avg = in[3].clone(), exp_avg_sq = in[4].clone();
-                ops::adamw_step(in[0], segments(size), {}, in[1], parameter, exp_avg, exp_avg_sq);
+                Tensor parameter = in[2].clone(), exp_avg = in[3].clone(), exp_avg_sq = in[4].clone(),
+                       copy = copies(parameter);
+                ops::adamw_step(in[0], segments(size), {}, in[1], parameter, exp_avg, exp_avg_sq, copy);
+                check_copies(parameter, copy);
                 return Tensors{parameter, exp_avg, exp_avg_sq};
               },
       });

@@ -172,13 +172,16 @@ TEST_CASE("losses say which label is wrong", "[errors][softmax_cross_entropy][ms
 TEST_CASE("arena ops refuse segments that leave the arena", "[errors][sgd_step][clip_multiplier]") {
   const Tensor control = zeros({3}, DType::f64), gradient = zeros({10});
   Tensor parameter = zeros({10}), momentum = zeros({10}), none;
-  const auto step = [&](const std::vector<ops::Segment>& segments, Tensor& m) {
-    ops::sgd_step(control, segments, {}, gradient, parameter, m);
+  const auto step = [&](const std::vector<ops::Segment>& segments, Tensor& m, Tensor copy = {}) {
+    ops::sgd_step(control, segments, {}, gradient, parameter, m, copy);
   };
   CHECK_FAILS(step({{.begin = 0, .end = 11}}, momentum),
               "sgd_step: segment [0, 11) overlaps the one before it or leaves the arena of 10");
   CHECK_FAILS(step({{.begin = 0, .end = 6}, {.begin = 5, .end = 10}}, momentum), "segment [5, 10) overlaps");
   CHECK_FAILS(step({}, none), "sgd_step: momentum is undefined");
+  CHECK_FAILS(step({}, momentum, zeros({9}, DType::bf16)),
+              "sgd_step: copy is bf16 [9] on ref, expected bf16 [10] on ref");
+  CHECK_FAILS(step({}, momentum, zeros({10}, DType::i64)), "sgd_step: copy is i64");
   Tensor short_control = zeros({2}, DType::f64);
   CHECK_FAILS(ops::clip_multiplier(zeros({1}, DType::f64), 1, short_control),
               "control is f64 [2] on ref, expected f64 [3] on ref");

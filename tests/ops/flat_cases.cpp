@@ -24,8 +24,10 @@ std::vector<Case> sgd_cases() {
               },
           .forward =
               [=](const Tensors& in) {
-                Tensor parameter = in[2].clone(), momentum = args.momentum == 0 ? Tensor() : in[3].clone();
-                ops::sgd_step(in[0], segments(size), args, in[1], parameter, momentum);
+                Tensor parameter = in[2].clone(), momentum = args.momentum == 0 ? Tensor() : in[3].clone(),
+                       copy = copies(parameter);
+                ops::sgd_step(in[0], segments(size), args, in[1], parameter, momentum, copy);
+                check_copies(parameter, copy);
                 return Tensors{parameter, momentum};
               },
       });

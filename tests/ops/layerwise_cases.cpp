@@ -43,8 +43,9 @@ std::vector<Case> scaled_step_cases() {
             },
         .forward =
             [=](const Tensors& in) {
-              Tensor parameter = in[3].clone();
-              ops::scaled_step(in[0], segments(size), in[1], in[2], parameter);
+              Tensor parameter = in[3].clone(), copy = copies(parameter);
+              ops::scaled_step(in[0], segments(size), in[1], in[2], parameter, copy);
+              check_copies(parameter, copy);
               return Tensors{parameter};
             },
     });

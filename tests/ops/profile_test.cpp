@@ -70,7 +70,8 @@ TEST_CASE("a profile counts the products of attention in windows", "[profile]") 
 TEST_CASE("a profile takes the dtype of what an op computes in", "[profile]") {
   const std::vector<ops::Segment> whole{{0, 3}};
   Tensor control = Tensor::full({ops::Control::size}, 1, DType::f64), p = Tensor::zeros({3}), none;
-  const auto entries = profiled([&] { ops::sgd_step(control, whole, {.momentum = 0}, p.clone(), p, none); });
+  const auto entries =
+      profiled([&] { ops::sgd_step(control, whole, {.momentum = 0}, p.clone(), p, none, none); });
   REQUIRE(entries.size() == 1);
   CHECK(entries[0].dtype == DType::f32);
 }

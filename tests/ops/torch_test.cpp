@@ -133,9 +133,9 @@ Tensor trained(double lr, double max_norm, Step&& step) {
 }
 
 Tensor sgd(const ops::SgdArgs& args, double max_norm = 0) {
-  Tensor momentum = of({0, 0, 0});
+  Tensor momentum = of({0, 0, 0}), no_copy;
   return trained(0.1, max_norm, [&](const Tensor& control, const Tensor& gradient, Tensor& parameter) {
-    ops::sgd_step(control, whole, args, gradient, parameter, momentum);
+    ops::sgd_step(control, whole, args, gradient, parameter, momentum, no_copy);
   });
 }
 
@@ -147,9 +147,9 @@ TEST_CASE("sgd_step as torch.optim.SGD", "[sgd_step][clip_multiplier]") {
 }
 
 TEST_CASE("adamw_step as torch.optim.AdamW", "[adamw_step]") {
-  Tensor exp_avg = of({0, 0, 0}), exp_avg_sq = of({0, 0, 0});
+  Tensor exp_avg = of({0, 0, 0}), exp_avg_sq = of({0, 0, 0}), no_copy;
   const Tensor p = trained(0.01, 0, [&](const Tensor& control, const Tensor& gradient, Tensor& parameter) {
-    ops::adamw_step(control, whole, {}, gradient, parameter, exp_avg, exp_avg_sq);
+    ops::adamw_step(control, whole, {}, gradient, parameter, exp_avg, exp_avg_sq, no_copy);
   });
   check_equal(p, {0.9692837411964048, -1.967784490866167, 0.47003336595104783});
 }

@@ -87,12 +87,13 @@ using ops::Control;
 using ops::Segment;
 
 void adamw_step(const Tensor& control, std::span<const Segment> segments, const ops::AdamArgs& args,
-                const Tensor& gradient, Tensor& parameter, Tensor& exp_avg, Tensor& exp_avg_sq) {
+                const Tensor& gradient, Tensor& parameter, Tensor& exp_avg, Tensor& exp_avg_sq,
+                Tensor& copy) {
   static constexpr auto op = ops::AdamWStep::name;
   const double* scalar = control.data<double>();
   const float* g = floats(op, gradient);
   float *p = floats(op, parameter), *m = floats(op, exp_avg), *v = floats(op, exp_avg_sq);
-  over_segments(segments, parameter.numel(), [&](const Segment& s, int64_t begin, int64_t end) {
+  update_segments(segments, parameter, copy, [&](const Segment& s, int64_t begin, int64_t end) {
     const double lr = scalar[Control::lr] * s.lr_factor;
     const AdamScalars scalars(scalar, args, lr, 1 - lr * s.weight_decay);
     HWY_DYNAMIC_DISPATCH(step)(scalars, g, p, m, v, begin, end);

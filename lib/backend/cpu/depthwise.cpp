@@ -94,7 +94,7 @@ bool wanted_forward(const Tensor& x, const Tensor& w, const ops::Conv2dArgs& a) 
 bool wanted_backward_data(const Tensor& dx, const Tensor& w, const ops::Conv2dArgs& a) {
   const bool narrow = dx.dtype() == DType::bf16, large = w.size(1) > 3;
   if (a.stride.h == 1) return wanted(dx, w, a, large || !narrow || has_megabytes(dx, 8));
-  return wanted(dx, w, a, narrow ? has_megabytes(dx, 32) : large || has_megabytes(dx, 16));
+  return wanted(dx, w, a, !narrow && (large || has_megabytes(dx, 16)));
 }
 
 bool wanted_backward_weight(const Tensor& x, const Tensor& dw, const ops::Conv2dArgs& a) {

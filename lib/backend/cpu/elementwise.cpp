@@ -1,5 +1,7 @@
 #include "lib/ops/elementwise.h"
 
+#include "lib/backend/cpu/elementwise.h"
+
 #include "lib/backend/cpu/any_float.h"
 #include "lib/backend/cpu/floats.h"
 #include "lib/backend/cpu/parallel.h"
@@ -115,19 +117,11 @@ void scale_kernel(const Tensor& x, double factor, Tensor& y) {
 
 bool is_vectorised(DType t) { return t == DType::f32 || t == DType::bf16; }
 
-/// Every pair of dtypes, as Tensor::to() converts them, in parallel slices.
 void cast_kernel(const Tensor& x, Tensor& y) {
-  if (is_vectorised(x.dtype()) && is_vectorised(y.dtype())) {
-    const Elements from(ops::Cast::name, x), to(ops::Cast::name, y);
-    parallel_for(x.numel(), elementwise_grain, [=](int64_t begin, int64_t end) {
-      HWY_DYNAMIC_DISPATCH(cast)(from, to, begin, end);
-    });
-    return;
-  }
-  const Tensor from = x.view({x.numel()}), to = y.view({y.numel()});
-  parallel_for(x.numel(), elementwise_grain, [&](int64_t begin, int64_t end) {
-    to.slice(begin, end).copy_from(from.slice(begin, end).to(to.dtype()));
-  });
+  const Tensor from = x.view({x.numel()});
+  Tensor to = y.view({y.numel()});
+  parallel_for(x.numel(), elementwise_grain,
+               [&](int64_t begin, int64_t end) { cast_elements(from, to, begin, end); });
 }
 
 [[maybe_unused]] const bool added[] = {
@@ -139,5 +133,15 @@ void cast_kernel(const Tensor& x, Tensor& y) {
 };
 
 }  // namespace
+
+/// Every pair of dtypes, as Tensor::to() converts them.
+void cast_elements(const Tensor& x, Tensor& y, int64_t begin, int64_t end) {
+  if (is_vectorised(x.dtype()) && is_vectorised(y.dtype())) {
+    const Elements from(ops::Cast::name, x), to(ops::Cast::name, y);
+    return HWY_DYNAMIC_DISPATCH(cast)(from, to, begin, end);
+  }
+  y.slice(begin, end).copy_from(x.slice(begin, end).to(y.dtype()));
+}
+
 }  // namespace trainer::cpu
 #endif

@@ -87,12 +87,12 @@ using ops::Control;
 using ops::Segment;
 
 void sgd_step(const Tensor& control, std::span<const Segment> segments, const ops::SgdArgs& args,
-              const Tensor& gradient, Tensor& parameter, Tensor& momentum) {
+              const Tensor& gradient, Tensor& parameter, Tensor& momentum, Tensor& copy) {
   static constexpr auto op = ops::SgdStep::name;
   const double* scalar = control.data<double>();
   const float* g = floats(op, gradient);
   float *p = floats(op, parameter), *m = args.momentum != 0 ? floats(op, momentum) : nullptr;
-  over_segments(segments, parameter.numel(), [&](const Segment& s, int64_t begin, int64_t end) {
+  update_segments(segments, parameter, copy, [&](const Segment& s, int64_t begin, int64_t end) {
     const SgdScalars scalars{static_cast<float>(scalar[Control::multiplier]),
                              static_cast<float>(s.weight_decay), static_cast<float>(args.momentum),
                              static_cast<float>(scalar[Control::lr] * s.lr_factor), args.nesterov};

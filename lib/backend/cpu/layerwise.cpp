@@ -47,13 +47,13 @@ void trust_ratio(std::span<const Segment> segments, const ops::TrustRatioArgs& a
 }
 
 void scaled_step(const Tensor& control, std::span<const Segment> segments, const Tensor& scale,
-                 const Tensor& direction, Tensor& parameter) {
+                 const Tensor& direction, Tensor& parameter, Tensor& copy) {
   static constexpr auto op = ops::ScaledStep::name;
   const double lr = control.data<double>()[Control::lr];
   const double* factor = scale.data<double>();
   const float* d = floats(op, direction);
   float* p = floats(op, parameter);
-  over_segments(segments, parameter.numel(), [&](const Segment& s, int64_t begin, int64_t end) {
+  update_segments(segments, parameter, copy, [&](const Segment& s, int64_t begin, int64_t end) {
     const double length = lr * s.lr_factor * factor[&s - segments.data()];
     HWY_DYNAMIC_DISPATCH(step)(static_cast<float>(length), d, p, begin, end);
   });

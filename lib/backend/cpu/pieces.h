@@ -4,6 +4,8 @@
 // all threads, does the whole work. In deterministic mode the samples or rows are cut into pieces, as many
 // for any number of threads; a primitive made for one thread computes each, and what they add up to is added
 // in their order. Pieces of equal shape share a primitive, and there are at most two shapes.
+//
+// Team::apart cuts the work into a piece for each thread in the other mode, too.
 #pragma once
 
 #include <algorithm>
@@ -14,16 +16,24 @@
 
 namespace trainer::cpu {
 
+/// Threads of one primitive that wait for each other within it (together), or each with one of its own.
+enum class Team : uint8_t { together, apart };
+
 class Pieces {
  public:
   /// Of `n` samples or rows that take `flops` operations together: at most `most` pieces, of at least
   /// `smallest`.
-  Pieces(int64_t n, double flops, int64_t smallest = 1, int64_t most = 32)
-      : n_(n), deterministic_(deterministic()), threads_(threads_for(flops)) {
+  Pieces(int64_t n, double flops, int64_t smallest = 1, int64_t most = 32, Team team = Team::together)
+      : n_(n), threads_(threads_for(flops)) {
     static constexpr double worth_a_piece = 4e6;  // operations, some ten microseconds
-    if (deterministic_)
-      count_ =
-          std::max<int64_t>(1, std::min({most, n / smallest, static_cast<int64_t>(flops / worth_a_piece)}));
+    const int64_t largest_count = std::min(most, n / smallest);
+    if (deterministic()) {
+      alone_ = true;
+      count_ = std::max<int64_t>(1, std::min(largest_count, static_cast<int64_t>(flops / worth_a_piece)));
+    } else if (team == Team::apart && threads_ <= largest_count) {
+      alone_ = true;
+      count_ = threads_;
+    }
   }
 
   int64_t count() const { return count_; }
@@ -31,7 +41,7 @@ class Pieces {
   int64_t largest() const { return chunks_of(n_, count_); }
   /// Threads for the whole work, and of the primitives that compute its pieces.
   int threads() const { return threads_; }
-  int primitive_threads() const { return deterministic_ ? 1 : threads_; }
+  int primitive_threads() const { return alone_ ? 1 : threads_; }
 
   /// Calls f(index, begin, end) for every piece, by its number of threads.
   template <class F>
@@ -48,7 +58,7 @@ class Pieces {
 
  private:
   int64_t n_, count_ = 1;
-  bool deterministic_;
+  bool alone_ = false;  // a primitive has one thread
   int threads_;
 };
 

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "lib/backend/ref/ref.h"
+#include "lib/backend/ref/round.h"
 
 namespace trainer::ref {
 namespace {
@@ -25,7 +26,8 @@ double adam(const double* scalar, const AdamArgs& args, T gradient, T& exp_avg, 
 }
 
 void adamw_step(const Tensor& control, std::span<const Segment> segments, const AdamArgs& args,
-                const Tensor& gradient, Tensor& parameter, Tensor& exp_avg, Tensor& exp_avg_sq) {
+                const Tensor& gradient, Tensor& parameter, Tensor& exp_avg, Tensor& exp_avg_sq,
+                Tensor& copy) {
   const double* scalar = control.data<double>();
   visit_real(ops::AdamWStep::name, parameter, [&]<class T>(T) {
     const T* g = gradient.data<T>();
@@ -36,6 +38,7 @@ void adamw_step(const Tensor& control, std::span<const Segment> segments, const 
         const double decayed = p[i] * (1 - lr * s.weight_decay);
         p[i] = static_cast<T>(decayed - lr * adam(scalar, args, g[i], m[i], v[i]));
       }
+      round(parameter, s, copy);
     }
   });
 }

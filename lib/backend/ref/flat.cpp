@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "lib/backend/ref/ref.h"
+#include "lib/backend/ref/round.h"
 
 namespace trainer::ref {
 namespace {
@@ -14,7 +15,7 @@ using ops::Segment;
 using ops::SgdArgs;
 
 void sgd_step(const Tensor& control, std::span<const Segment> segments, const SgdArgs& args,
-              const Tensor& gradient, Tensor& parameter, Tensor& momentum) {
+              const Tensor& gradient, Tensor& parameter, Tensor& momentum, Tensor& copy) {
   const double* scalar = control.data<double>();
   visit_real(ops::SgdStep::name, parameter, [&]<class T>(T) {
     const T* g = gradient.data<T>();
@@ -31,6 +32,7 @@ void sgd_step(const Tensor& control, std::span<const Segment> segments, const Sg
         }
         p[i] = static_cast<T>(p[i] - lr * d);
       }
+      round(parameter, s, copy);
     }
   });
 }

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "lib/backend/ref/ref.h"
+#include "lib/backend/ref/round.h"
 
 namespace trainer::ref {
 namespace {
@@ -23,7 +24,7 @@ void trust_ratio(std::span<const Segment> segments, const ops::TrustRatioArgs& a
 }
 
 void scaled_step(const Tensor& control, std::span<const Segment> segments, const Tensor& scale,
-                 const Tensor& direction, Tensor& parameter) {
+                 const Tensor& direction, Tensor& parameter, Tensor& copy) {
   const double* scalar = control.data<double>();
   const double* factor = scale.data<double>();
   visit_real(ops::ScaledStep::name, parameter, [&]<class T>(T) {
@@ -32,6 +33,7 @@ void scaled_step(const Tensor& control, std::span<const Segment> segments, const
     for (const Segment& s : segments) {
       const double length = scalar[Control::lr] * s.lr_factor * *factor++;
       for (int64_t i = s.begin; i < s.end; ++i) p[i] = static_cast<T>(p[i] - length * d[i]);
+      round(parameter, s, copy);
     }
   });
 }
