@@ -14,7 +14,7 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-/// What CLI11 has as the value of a flag that lacks one; no word can be equal to it.
+/// Stands where a flag's value is missing: CLI11 would take the next flag for it, or stop. No word is equal to it.
 const std::string no_value(1, '\0');
 
 bool is_flag(const std::string& word) { return word.size() > 1 && word.starts_with("-"); }
@@ -34,8 +34,8 @@ struct Node {
   }
 };
 
-/// Flags' words as CLI11 has rules for them: a value that begins with dashes after `=`, each of the pairs with the flag,
-/// `--` before another program's command line; no underscores in names.
+/// Words in the form in which CLI11 has rules for all of them: exactly one after each flag that needs a value, the flag
+/// before each of its pairs, `--` before another program's command line; no underscores in names.
 class Rewritten {
  public:
   Rewritten(const Node& root, const Words& words) : words_(words), node_(&root) {
@@ -56,12 +56,11 @@ class Rewritten {
     } else if (flag != nullptr && flag->pairs) {
       pairs(name);
     } else if (flag != nullptr && !flag->type.empty() && !flag->alone) {
-      if (name.size() < word.size()) {
+      if (name.size() < word.size()) {  // CLI11 takes --tag= for --tag, and -n=3 for the value "=3"
         give(name, word.substr(name.size() + 1));
-      } else if (next_ < words_.size() && !is_known(words_[next_])) {
-        give(name, words_[next_++]);
       } else {
-        result.push_back(name);
+        const bool follows = next_ < words_.size() && !is_known(words_[next_]);
+        give(name, follows ? words_[next_++] : no_value);
       }
     } else {
       const auto sub =
@@ -97,11 +96,7 @@ class Rewritten {
     }
   }
 
-  /// CLI11 knows -r3, not -r=3, and takes --tag= for --tag.
-  void give(const std::string& name, const std::string& value) {
-    result.push_back(value.empty() ? name : name + (name.starts_with("--") ? "=" : "") + value);
-    if (value.empty()) result.push_back(value);
-  }
+  void give(const std::string& name, const std::string& value) { result.insert(result.end(), {name, value}); }
 
   const Words& words_;
   size_t next_ = 0;
@@ -194,10 +189,10 @@ class Parser {
     option.envname(flag.variable)->required(flag.required);
     if (flag.many || flag.program) return option.expected(1 << 20)->take_all();  // -1 would take [a,b] apart
     if (is_argument(flag)) return &option;
-    if (flag.pairs) return option.expected(0, 1)->take_all();
+    if (flag.pairs) return option.take_all();
     option.take_last()->trigger_on_parse();
-    return flag.type.empty() ? option.expected(0)
-                             : option.expected(0, 1)->default_str(flag.alone.value_or(no_value));
+    if (flag.alone) return option.expected(0, 1)->default_str(*flag.alone);
+    return flag.type.empty() ? option.expected(0) : &option;
   }
 
   void enter(Node& sub) {

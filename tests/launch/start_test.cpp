@@ -110,6 +110,7 @@ TEST_CASE("launch: where the program begins") {
   CHECK(outcome_of(command({"--no_python", (folder / "plain").string(), "1"})).out ==
         "plain 1\n");  // no #! line
   CHECK(outcome_of(command({"-r0", "-t", "0", "echo", "x"})).out == "x\n");
+  CHECK(outcome_of(command({"--role=", "echo", "-c", "[a,b]"})).out == "-c [a,b]\n");
 
   const Outcome missing = outcome_of(command({"--no-python", "no-such-program"}));
   CHECK(missing.code == 2);
