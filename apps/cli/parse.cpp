@@ -17,7 +17,11 @@ using Words = std::vector<std::string>;
 /// Stands where a flag's value is missing: CLI11 would take the next flag for it, or stop. No word is equal to it.
 const std::string no_value(1, '\0');
 
-bool is_flag(const std::string& word) { return word.size() > 1 && word.starts_with("-"); }
+/// As CLI11 has it: -1 is none.
+bool is_flag(const std::string& word) {
+  const size_t begin = word.find_first_not_of('-');
+  return begin == 2 || (begin == 1 && (word[1] < '0' || word[1] > '9'));
+}
 
 /// A command with what CLI11 knows it by.
 struct Node {
@@ -259,7 +263,11 @@ class Parser {
     for (const std::string& word : option.results()) {
       if (word == no_value || (is_switch && from_words && word != "true" && word != "false")) continue;
       try {
-        take_word(flag, is_switch && !from_words ? truth(flag, word) : word);
+        if (is_switch && !from_words) {
+          take_word(flag, truth(flag, word));
+        } else {
+          take_word(flag, word.empty() && flag.alone ? *flag.alone : word);
+        }
       } catch (const Error& e) {
         if (e.code() != Exit::usage) throw;
         problems_.push_back((is_switch || from_words ? "" : flag.variable + ": ") + e.what());

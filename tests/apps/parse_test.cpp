@@ -117,6 +117,8 @@ TEST_CASE("values: the next word or after =, the last one counts") {
   CHECK(tool.mode == "slow");
   tool.accept({"--tag", "--other"});  // no flag of ours, so a value
   CHECK(tool.tag == "--other");
+  tool.accept({"--tag", "list"});  // no subcommand here
+  CHECK(tool.tag == "list");
   tool.accept({"--tag="});
   CHECK(tool.tag.empty());
   tool.accept({"list", "-n3", "a", "-n", "4", "b", "--", "-c"});
@@ -141,6 +143,7 @@ TEST_CASE("a value that may be left out") {
   CHECK(measured({"--measure"}) == "short");
   CHECK(measured({"--measure", "long"}) == "long");
   CHECK(measured({"--measure=long"}) == "long");
+  CHECK(measured({"--measure", ""}) == "short");
   CHECK(measured({"--measure", "--fast"}) == "short");
   CHECK(measured({"--fast"}).empty());
 }
@@ -180,6 +183,10 @@ TEST_CASE("everything that is wrong is said, in the order of the words") {
         "--fast before 'list' has no effect: flags come after the subcommand\n"
         "-n,--count 12: expected a whole number from 1 to 9");
   CHECK(tool.problems({"list"}) == "--count is missing (see tool list --help)");
+  CHECK(tool.problems({"list", "--count", "--bad"}) ==
+        "-n,--count --bad: expected a whole number from 1 to 9");
+  CHECK(tool.problems({"list", "-x", "-n"}) ==
+        "unknown argument -x (see tool list --help)\n--count: expected N after it");
   CHECK(tool.problems({"lits"}) == "unknown argument lits (did you mean list?)");
   CHECK(tool.runs == 0);
 }
