@@ -77,19 +77,18 @@ double watched_peak(const Words& words) {
   return peak;
 }
 
+/// Rows of `trainer bench` whose steps take a second at most; scripts/bench/memory checks all of them.
 void check_rows(const std::string& dtype) {
-  for (const json& r : json::parse(succeed({"bench", "--list", "--json"}).out)) {
-    for (size_t i = 0; i < r["dtypes"].size(); ++i) {
-      if (r["dtypes"][i] != dtype) continue;
-      std::stringstream list(r["commands"][i].get<std::string>());
-      Words words;
-      std::string word;
-      for (list >> word >> word; list >> word;) words.push_back(word);  // without "trainer --throughput"
-      const double planned = bytes_of(succeed(dry(words)).out, "a training step");
-      const double peak = measured_peak(words);
-      UNSCOPED_INFO(r["row"] << ":" << dtype << " planned " << planned / 1e6 << " MB, took " << peak / 1e6);
-      CHECK(planned == Approx(peak).epsilon(0.1));
-    }
+  const json rows = json::parse(succeed({"bench", "--list", "--json"}).out);
+  for (const json& r : rows) {
+    if (!r["commands"].contains(dtype) || r["row"] == "resnet50" || r["row"] == "vit_small") continue;
+    std::stringstream list(r["commands"][dtype].get<std::string>());
+    Words words;
+    std::string word;
+    for (list >> word >> word; list >> word;) words.push_back(word);  // without "trainer --throughput"
+    const double planned = bytes_of(succeed(dry(words)).out, "a training step");
+    INFO(r["row"]);
+    CHECK(planned == Approx(measured_peak(words)).epsilon(0.1));
   }
 }
 
