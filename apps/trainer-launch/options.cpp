@@ -26,7 +26,8 @@ Exit code: that of the worker that failed first, 6 if a signal ended it; 143 (13
 /// Flags that trainer has and the launcher has not: there the program begins.
 const std::vector<std::string>& trainer_flags() {
   static const std::vector<std::string> all = split(
-      "cfg,opts,eval,resume,throughput,dry-run,dump-config,explain,output,tag,batch-size,data-path,"
+      "cfg,opts,eval,resume,throughput,dry-run,world-size,schedule,dump-config,explain,output,tag,batch-size,"
+      "data-path,"
       "pretrained,"
       "accumulation-steps,optim,amp-opt-level,disable-amp,use-checkpoint,zip,cache-mode,local-rank,"
       "fused-window-process,fused-layernorm",
