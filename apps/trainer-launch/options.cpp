@@ -35,7 +35,8 @@ Examples:
 /// Flags that trainer has and the launcher has not: there the program begins.
 std::vector<std::string> trainer_flags() {
   std::vector<std::string> all = split(
-      "cfg,opts,no-user-config,eval,resume,throughput,profile,dry-run,world-size,dump-config,explain,output,"
+      "cfg,opts,no-user-config,eval,resume,throughput,profile,dry-run,world-size,schedule,dump-config,"
+      "explain,output,"
       "tag,batch-size,"
       "data-path,pretrained,accumulation-steps,optim,amp-opt-level,disable-amp,use-checkpoint,zip,cache-mode,"
       "local-rank,fused-window-process,fused-layernorm",

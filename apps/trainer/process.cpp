@@ -13,10 +13,8 @@ namespace trainer::app {
 
 Process begin_process(const config::Config& config, const train::Settings& settings, bool alone) {
   Process process;
-  if (!alone) {
-    const auto flag = static_cast<int>(settings.run.local_rank);
-    process.world = read_world(flag > 0 ? std::optional(flag) : std::nullopt);
-  }
+  const auto flag = static_cast<int>(settings.run.local_rank);
+  process.world = read_world(flag > 0 ? std::optional(flag) : std::nullopt);
   const World& world = process.world;
   process.device = train::choose_device(settings.run.device, world.local_rank);
   cpu::set_threads(
@@ -26,7 +24,7 @@ Process begin_process(const config::Config& config, const train::Settings& setti
   if (!world.board.empty()) board::open(world.board, world.local_rank);
   if (world.rank > 0) log::set_quiet(true);  // all say the same; warnings and errors are shown
   const config::Node& keys = config.group("COMM");
-  process.comm = comm::make_comm(config::bind<comm::CommConfig>(keys), keys, world);
+  process.comm = comm::make_comm(config::bind<comm::CommConfig>(keys), keys, alone ? World() : world);
   return process;
 }
 

@@ -16,8 +16,8 @@ struct Process {
   std::unique_ptr<comm::Comm> comm;
 };
 
-/// Finds this process' world, device and threads, and meets the other ranks. What works for itself whatever
-/// its environment says (--dry-run) is `alone`.
+/// Finds this process' world, device and threads, and meets the other ranks. What works for itself (--dry-run)
+/// is `alone`: it knows its world, but meets nobody.
 Process begin_process(const config::Config&, const train::Settings&, bool alone);
 
 }  // namespace trainer::app

@@ -32,7 +32,7 @@ struct Flags {
   ConfigSource source;
   std::string explain, throughput;
   double seconds = Throughput().seconds, started = 0;  // of --throughput; hidden
-  int64_t world_size = 0;                              // of --dry-run; 0: one process
+  DryRun plan;
   bool eval = false, dry_run = false, dump_config = false, profile = false;
 
   bool evaluates() const { return eval || !throughput.empty(); }
@@ -159,6 +159,11 @@ int evaluate(const config::Config& config, const Settings& settings, const Proce
 }
 
 int run(const Flags& flags) {
+  check(Exit::usage, flags.dry_run || flags.plan.world_size == 0,
+        "--world-size is for --dry-run: how many processes train is the launcher's to say (trainer-launch "
+        "--nproc_per_node {})",
+        flags.plan.world_size);
+  check(Exit::usage, flags.dry_run || flags.plan.schedule.empty(), "--schedule is for --dry-run");
   if (!flags.explain.empty()) {
     std::fputs(explain(flags.source.merge(), flags.explain).c_str(), stdout);
     return 0;
@@ -168,14 +173,11 @@ int run(const Flags& flags) {
     return 0;
   }
   const auto [config, settings, notices] = flags.source.load(flags.use(), flags.trains());
-  check(Exit::usage, flags.world_size == 0 || flags.dry_run,
-        "--world-size is for --dry-run: a run has as many processes as are started (trainer-launch)");
-  Process process = begin_process(config, settings, flags.dry_run);
-  if (flags.world_size > 0) process.comm = comm::make_pretended(static_cast<int>(flags.world_size));
+  const Process process = begin_process(config, settings, flags.dry_run);
   if (process.comm->rank() == 0) {
     for (const std::string& notice : notices) log::warn("{}", notice);
   }
-  if (flags.dry_run) return dry_run(config, settings, process);
+  if (flags.dry_run) return dry_run(config, settings, process, flags.plan);
   std::unique_ptr<Roofline> roofline;  // of rank 0's device; measured while nothing else runs on it
   if (flags.profile && process.comm->rank() == 0) roofline = std::make_unique<Roofline>(process.device);
   if (!flags.throughput.empty())
@@ -240,7 +242,7 @@ Command train_command() {
                   .examples = R"(Examples:
   trainer --cfg configs/digits/cnn.yaml                            train
   trainer --cfg configs/digits/cnn.yaml --opts DATA.BATCH_SIZE 128 TRAIN.EPOCHS 40
-  trainer --cfg configs/digits/cnn.yaml --dry-run                  layers, shapes, parameters; trains nothing
+  trainer --cfg configs/digits/cnn.yaml --dry-run                  layers, schedule, memory; trains nothing
   trainer --cfg exp.yaml --eval --pretrained model.safetensors     accuracy of saved weights
   trainer predict --cfg exp.yaml --weights model.safetensors --input x.safetensors --output y.safetensors
   trainer models 'resnet*'                                         what can be trained)",
@@ -269,9 +271,12 @@ Command train_command() {
   }
   add(toggle("--profile", "print what each op of some steps takes, beside what the device can do; train on",
              flags->profile));
-  add(toggle("--dry-run", "print layers, shapes, parameters and groups; train nothing", flags->dry_run));
-  add(number("--world-size", "N", "--dry-run: the plan for so many processes (1)", flags->world_size, 1,
+  add(toggle("--dry-run", "print layers, parameter groups, schedule, memory and communication; train nothing",
+             flags->dry_run));
+  add(number("--world-size", "N", "ranks that --dry-run plans for (as launched)", flags->plan.world_size, 1,
              1 << 20));
+  add(text("--schedule", "FILE", "where --dry-run writes the learning rate of each step, as CSV",
+           flags->plan.schedule));
   add(toggle("--dump-config", "print the merged configuration as YAML", flags->dump_config));
   Flag explain_flag =
       text("--explain", "KEY", "print a key's value, type, meaning, and what set it", flags->explain);

@@ -13,8 +13,14 @@
 
 namespace trainer::app {
 
-/// Layers, output shapes, parameters, multiply-accumulates and parameter groups, on stdout.
-int dry_run(const config::Config&, const train::Settings&, const Process&);
+struct DryRun {
+  int64_t world_size = 0;     ///< ranks to plan for; 0: as many as were launched
+  std::string schedule = {};  ///< where the learning rates go, as CSV; "": nowhere
+};
+
+/// What the run would be, on stdout of rank 0: layers, parameter groups, schedule, memory, communication
+/// (plan.h). Trains nothing.
+int dry_run(const config::Config&, const train::Settings&, const Process&, const DryRun&);
 
 struct Throughput {
   bool evaluation = false;

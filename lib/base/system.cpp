@@ -80,6 +80,8 @@ int available_cores() {
   return std::max(1, cores);
 }
 
+int64_t resident_memory_bytes() { return kilobytes_in("/proc/self/status", "VmRSS"); }
+
 int64_t peak_memory_bytes() {
   // Not getrusage first: its maximum survives exec and would show the memory of the shell or launcher that
   // started us.

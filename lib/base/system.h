@@ -17,6 +17,8 @@ double process_age();
 /// Processors this process may use: the affinity mask, capped by the cgroup's CPU quota (rounded up), at
 /// least 1.
 int available_cores();
+/// The resident set of this process now, bytes; 0 if unknown.
+int64_t resident_memory_bytes();
 /// The largest resident set of this process so far, bytes.
 int64_t peak_memory_bytes();
 /// Bytes of this machine, capped by the cgroup; 0 if unknown.

@@ -100,8 +100,4 @@ Backends& backends();
 /// Error(Exit::usage) for a backend that is not there, Error(Exit::distributed) when the ranks do not meet.
 std::unique_ptr<Comm> make_comm(const CommConfig&, const config::Node& comm, const World&);
 
-/// Rank 0 of `size` ranks that are not there: every collective returns what this rank gave. For plans of a run on more
-/// processes (--dry-run --world-size).
-std::unique_ptr<Comm> make_pretended(int size);
-
 }  // namespace trainer::comm

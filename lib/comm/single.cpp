@@ -22,29 +22,7 @@ class Single final : public Comm {
   std::unique_ptr<Comm> do_duplicate(const std::string&) override { return std::make_unique<Single>(); }
 };
 
-class Pretended final : public Comm {
- public:
-  explicit Pretended(int size) : Comm(0, size) {}
-
- private:
-  void do_all_reduce(const Call&, Tensor&) override {}
-  void do_broadcast(const Call&, Tensor&, int) override {}
-  std::vector<std::string> do_all_gather(const Call&, std::string_view bytes) override {
-    return std::vector<std::string>(static_cast<size_t>(size()), std::string(bytes));
-  }
-  void do_abort(const std::string&) override {}
-  std::unique_ptr<Comm> do_duplicate(const std::string&) override {
-    return std::make_unique<Pretended>(size());
-  }
-};
-
 const bool registered = backends().add<Single>("single");
 
 }  // namespace
-
-std::unique_ptr<Comm> make_pretended(int size) {
-  check(size >= 1, "a run of {} ranks", size);
-  return std::make_unique<Pretended>(size);
-}
-
 }  // namespace trainer::comm

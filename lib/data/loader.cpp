@@ -99,7 +99,7 @@ Loader::State::State(std::shared_ptr<const Dataset> d, const Sampler& s, const L
       timeout(c.timeout),
       workers(std::min(c.num_workers, sampler.batches())),
       reading(static_cast<size_t>(workers)),
-      slots(static_cast<size_t>(std::min(workers * batches_ahead_per_worker, sampler.batches()))) {
+      slots(static_cast<size_t>(batches_ahead(sampler, c))) {
   if (workers == 0) return;
   // All batches that can be alive at once, so that the pool does not grow later: one a slot and the
   // consumer's.
@@ -270,6 +270,9 @@ bool Loader::next(Batch& batch) {
 }
 
 int64_t Loader::batches_per_epoch() const { return state_->sampler.batches(); }
+int64_t Loader::batches_ahead(const Sampler& sampler, const LoaderConfig& c) {
+  return std::min(c.num_workers * batches_ahead_per_worker, sampler.batches());
+}
 const Dataset& Loader::dataset() const { return *state_->dataset; }
 const Sampler& Loader::sampler() const { return state_->sampler; }
 

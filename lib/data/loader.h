@@ -63,6 +63,8 @@ class Loader {
 
   /// Of a whole epoch.
   int64_t batches_per_epoch() const;
+  /// Batches that a loader has memory for, beside the one that next() has given.
+  static int64_t batches_ahead(const Sampler&, const LoaderConfig&);
   const Dataset& dataset() const;
   const Sampler& sampler() const;
 

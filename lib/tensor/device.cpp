@@ -12,6 +12,7 @@
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 #include "lib/base/system.h"
+#include "lib/tensor/rehearsal.h"
 
 namespace trainer {
 namespace {
@@ -26,9 +27,11 @@ class HostMemory final : public Backend {
   }
   void release(void* p, size_t, int) override { std::free(p); }
   void copy(void* to, Device, const void* from, Device, size_t bytes) override {
-    std::memcpy(to, from, bytes);
+    if (!Rehearsal::active()) std::memcpy(to, from, bytes);
   }
-  void fill_zero(void* p, size_t bytes, int) override { std::memset(p, 0, bytes); }
+  void fill_zero(void* p, size_t bytes, int) override {
+    if (!Rehearsal::active()) std::memset(p, 0, bytes);
+  }
   void synchronize(int) override {}
   int count() const override { return 1; }
   DeviceInfo info(int) const override {

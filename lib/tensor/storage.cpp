@@ -46,6 +46,10 @@ class Pool {
       block = grow(capacity);
     }
     block->bytes = bytes;
+    if (bytes > block->touched) {
+      statistics_.touched += static_cast<int64_t>(bytes - block->touched);
+      block->touched = bytes;
+    }
     block->references.store(1, std::memory_order_relaxed);
     statistics_.in_use += static_cast<int64_t>(capacity);
     statistics_.peak = std::max(statistics_.peak, statistics_.in_use);
@@ -92,6 +96,7 @@ class Pool {
         head = block->next;
         backend(device_.kind).release(block->data, block->capacity, device_.index);
         statistics_.reserved -= static_cast<int64_t>(block->capacity);
+        statistics_.touched -= static_cast<int64_t>(block->touched);
         delete block;
       }
     }

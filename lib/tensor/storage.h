@@ -49,6 +49,7 @@ class Storage {
     std::byte* data = nullptr;
     size_t bytes = 0;     // as requested
     size_t capacity = 0;  // of the size class
+    size_t touched = 0;   // the most that was requested of it so far
     Device device;
     std::atomic<int> references{1};
     Pool* pool = nullptr;              // null: external memory
@@ -69,6 +70,9 @@ struct PoolStatistics {
   int64_t peak = 0;      ///< the largest in_use so far
   int64_t reserved = 0;  ///< bytes taken from the backend: in_use and the cached blocks
   int64_t growths = 0;   ///< allocations that the cache could not serve
+  /// Of `reserved`, bytes that requests have asked for: what a system that gives memory when it is written to
+  /// has to give.
+  int64_t touched = 0;
 };
 PoolStatistics pool_statistics(Device);
 

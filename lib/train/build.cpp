@@ -125,16 +125,21 @@ std::shared_ptr<const data::Dataset> build_dataset(const config::Config& config,
 }
 
 std::unique_ptr<data::Loader> build_loader(std::shared_ptr<const data::Dataset> dataset, const Settings& s,
-                                           data::Split split, const comm::Comm& comm) {
+                                           data::Split split, const Share& share) {
   const bool training = split == data::Split::train;
   const data::Sampler sampler({.size = dataset->size(),
                                .batch_size = s.loader.batch_size,
-                               .rank = comm.rank(),
-                               .world = comm.size(),
+                               .rank = share.rank,
+                               .world = share.world,
                                .shuffle = training && s.loader.shuffle,
                                .drop_last = training && s.loader.drop_last,
                                .seed = static_cast<uint64_t>(s.run.seed)});
   return std::make_unique<data::Loader>(std::move(dataset), sampler, s.loader);
+}
+
+std::unique_ptr<data::Loader> build_loader(std::shared_ptr<const data::Dataset> dataset, const Settings& s,
+                                           data::Split split, const comm::Comm& comm) {
+  return build_loader(std::move(dataset), s, split, Share{comm.rank(), comm.size()});
 }
 
 std::unique_ptr<nn::Model> build_model(const config::Config& config, const Settings& s, const Shape& sample,

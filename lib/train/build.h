@@ -44,7 +44,14 @@ nn::Precision choose_precision(const Settings&, Device);
 std::string run_path(const Settings&);
 
 std::shared_ptr<const data::Dataset> build_dataset(const config::Config&, const Settings&, data::Split);
-/// This rank's part. Training: shuffled as the keys say. Validation: in order, nothing dropped.
+/// A rank's part of the data.
+struct Share {
+  int64_t rank = 0, world = 1;
+};
+/// Training: shuffled as the keys say. Validation: in order, nothing dropped.
+std::unique_ptr<data::Loader> build_loader(std::shared_ptr<const data::Dataset>, const Settings&, data::Split,
+                                           const Share&);
+/// This rank's part.
 std::unique_ptr<data::Loader> build_loader(std::shared_ptr<const data::Dataset>, const Settings&, data::Split,
                                            const comm::Comm&);
 

@@ -5,20 +5,20 @@
 namespace trainer::train {
 namespace {
 
-std::vector<comm::Range> ranges(const optim::Parameters& parameters) {
+enum Agreed { kLoss, kTerminate, kInterrupt, kSave, kCount };
+
+}  // namespace
+
+std::vector<comm::Range> gradient_ranges(const optim::Parameters& parameters) {
   std::vector<comm::Range> all;
   for (const optim::Span& span : parameters.trainable()) all.push_back({span.begin, span.begin + span.size});
   return all;
 }
 
-enum Agreed { kLoss, kTerminate, kInterrupt, kSave, kCount };
-
-}  // namespace
-
 GradientSum::GradientSum(comm::Comm& comm, optim::Parameters& parameters)
     : parameters_(parameters),
       comm_(comm),
-      reducer_(comm, parameters.gradients(), ranges(parameters)),
+      reducer_(comm, parameters.gradients(), gradient_ranges(parameters)),
       agreed_(Tensor::zeros({kCount}, DType::f64)) {}
 
 GradientListener* GradientSum::backward(bool last) {

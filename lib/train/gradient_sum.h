@@ -11,6 +11,9 @@
 
 namespace trainer::train {
 
+/// Where the reducer's parameters lie in the gradient arena.
+std::vector<comm::Range> gradient_ranges(const optim::Parameters&);
+
 class GradientSum final : private GradientListener {
  public:
   GradientSum(comm::Comm&, optim::Parameters&);

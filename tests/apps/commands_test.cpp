@@ -93,16 +93,6 @@ TEST_CASE("flag --dry-run shows the model and the plan and writes nothing") {
   CHECK_FALSE(fs::exists(folder / "output"));
 }
 
-TEST_CASE("flag --dry-run --world-size plans for processes that are not there") {
-  const std::string text =
-      succeed({"--cfg", mlp, "--dry-run", "--world-size", "4", "--batch-size", "16"}).out;
-  CHECK_THAT(text, ContainsSubstring("22 steps = ") && ContainsSubstring("effective batch 64;") &&
-                       ContainsSubstring("communication: 4 processes sum 332 KiB of gradients each step"));
-  CHECK_THAT(succeed({"--cfg", mlp, "--dry-run"}).out, !ContainsSubstring("communication"));
-  CHECK_THAT(message_of(Exit::usage, {"--cfg", mlp, "--world-size", "4"}),
-             ContainsSubstring("--world-size is for --dry-run"));
-}
-
 TEST_CASE("models lists names, parameters and multiply-accumulates") {
   const json all = json::parse(succeed({"models", "--json", "resnet18"}).out);
   REQUIRE(all.size() == 1);

@@ -102,3 +102,14 @@ TEST_CASE("storages may be made, copied and dropped by several threads at once")
   CHECK(shared.unique());
   CHECK(pool_statistics(ref).in_use == before + 1024);
 }
+
+TEST_CASE("statistics count the largest request that each block has served") {
+  const int64_t before = pool_statistics(ref).touched;
+  const size_t size = 3'000'017;  // of a class that no other test uses
+  { const Storage s(size, ref); }
+  CHECK(pool_statistics(ref).touched == before + static_cast<int64_t>(size));
+  { const Storage s(size - 1000, ref); }
+  CHECK(pool_statistics(ref).touched == before + static_cast<int64_t>(size));
+  { const Storage s(size + 1000, ref); }
+  CHECK(pool_statistics(ref).touched == before + static_cast<int64_t>(size) + 1000);
+}

@@ -87,6 +87,7 @@ Primitive::Primitive(dnnl::primitive primitive, std::initializer_list<Argument> 
 
 void Primitive::run(std::initializer_list<const void*> data) {
   const Storage scratchpad = scratchpad_bytes_ > 0 ? Storage(scratchpad_bytes_, Device{}) : Storage();
+  if (Rehearsal::active()) return;
   check(data.size() + (scratchpad ? 1 : 0) == memory_.size(),
         "oneDNN: {} arguments given to a primitive of {}", data.size(), memory_.size());
   std::array<dnnl_exec_arg_t, max_arguments> arguments;

@@ -60,7 +60,8 @@ class Primitive {
     dnnl::memory::desc desc;
   };
   Primitive(dnnl::primitive, std::initializer_list<Argument>, const dnnl::memory::desc& scratchpad);
-  /// `data`: one pointer per argument, in the constructor's order. Null leaves an optional argument out.
+  /// `data`: one pointer per argument, in the constructor's order. Null leaves an optional argument out. A
+  /// rehearsal only takes the scratchpad.
   void run(std::initializer_list<const void*> data);
 
  private:

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "lib/tensor/rehearsal.h"
+
 namespace trainer::cpu {
 
 /// Threads that compute, the calling one included. At first OpenMP's default (OMP_NUM_THREADS or the cores of
@@ -43,9 +45,11 @@ void run_parts(int64_t parts, void (*part)(const void* context, int64_t index), 
 
 /// Calls f(begin, end) on disjoint ranges that cover [0, n), at most one per thread and, if there are
 /// several, each of at least `grain`; a single range runs on the calling thread. The first exception of f
-/// is thrown when all have ended.
+/// is thrown when all have ended. In a rehearsal there are no calls.
 template <class F>
 void parallel_for(int64_t n, int64_t grain, const F& f) {
+  if (Rehearsal::active()) [[unlikely]]
+    return;
   const int64_t parts = std::min<int64_t>(threads(), n / std::max<int64_t>(grain, 1));
   if (parts <= 1) {
     if (n > 0) f(int64_t{0}, n);
