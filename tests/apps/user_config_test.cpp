@@ -43,7 +43,7 @@ class Home {
 
 }  // namespace
 
-TEST_CASE("your own defaults: $XDG_CONFIG_HOME, else ~/.config; below --cfg, --opts and flags") {
+TEST_CASE("your own defaults: $XDG_CONFIG_HOME, else ~/.config, below --cfg, --opts and flags") {
   for (const bool in_xdg : {true, false}) {
     const Home home("OUTPUT: /runs\nPRINT_FREQ: 7\nDATA:\n  DATA_PATH: /data\n", in_xdg);
     const std::string dump = home.succeed({"--dump-config"}).out;

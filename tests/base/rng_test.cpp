@@ -30,7 +30,7 @@ TEST_CASE("a block is philox4x32 of (block, index) under the key") {
   }
 }
 
-TEST_CASE("uniform numbers fill [0, 1) evenly") {
+TEST_CASE("uniform numbers fill 0 to 1 evenly") {
   const Rng rng(1);
   constexpr int draws = 100'000, bins = 64;
   std::array<int, bins> counts{};

@@ -187,7 +187,7 @@ TEST_CASE("store: a malformed request closes its own connection only") {
   }
 }
 
-TEST_CASE("store: a client that leaves while it waits is forgotten; one that never reads is not waited for") {
+TEST_CASE("store: a client that leaves while it waits is forgotten, one that never reads is not waited for") {
   const StoreServer server("127.0.0.1:0");
   Store store(server.address(), 5);
   store.set("big", std::string(30 << 20, 'b'));

@@ -172,7 +172,7 @@ TEST_CASE("damage is found, and says which file and how") {
   }
 }
 
-TEST_CASE("the newest intact step is found; broken ones are named") {
+TEST_CASE("the newest intact step is found, broken ones are named") {
   const TempFolder folder;
   CHECK_FALSE(newest_valid(folder.path()));
   CHECK_FALSE(newest_valid(folder / "nowhere"));

@@ -21,7 +21,7 @@ TEST_CASE("numbers in other bases, with underscores and spaces") {
   CHECK_THAT(opts_error("EPOCHS", "010"), ContainsSubstring("T.EPOCHS: expected int, given '010' (str)"));
 }
 
-TEST_CASE("an int becomes a float where nothing is lost; nothing else converts") {
+TEST_CASE("an int becomes a float where nothing is lost, nothing else converts") {
   CHECK(from_opts("BASE_LR", "1") == Value(1.0));
   CHECK(from_yaml("BASE_LR", "1.") == Value(1.0));
   CHECK_THAT(opts_error("BASE_LR", "9007199254740993"), ContainsSubstring("expected float"));

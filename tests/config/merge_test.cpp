@@ -171,7 +171,7 @@ TEST_CASE("set() follows the rules of a merge") {
   CHECK_THAT(problems_of([&] { config.set("T.SCHEDULE", 1); }), ContainsSubstring("is a group of keys"));
 }
 
-TEST_CASE("freeze holds for the whole tree and every way in; a clone is as frozen as its source") {
+TEST_CASE("freeze holds for the whole tree and every way in, a clone is as frozen as its source") {
   const Folder folder;
   const auto file = folder.write("a.yaml", "T: {EPOCHS: 1}\n");
   Config config = test_config();

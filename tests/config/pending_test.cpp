@@ -73,7 +73,7 @@ TEST_CASE("MODEL.SWIN without MODEL.TYPE means a Swin, as in Swin's own defaults
         "--opts pair 1: MODEL.SWIN.EMBED_DIM: known but not implemented yet, given 128 (int)");
 }
 
-TEST_CASE("keys of training do not matter to an evaluation; those of data and models do") {
+TEST_CASE("keys of training do not matter to an evaluation, those of data and models do") {
   Config config = config_with_switches();
   if (!is_pending(config, "AUG.MIXUP") || !is_pending(config, "TEST.CROP")) return;
   merge_words(config, {"AUG.MIXUP", "0.0", "TRAIN.LAYER_DECAY", "0.5"});

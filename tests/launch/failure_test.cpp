@@ -175,7 +175,7 @@ TEST_CASE("signals: SIGTERM and SIGINT are passed on once, and the workers save"
   }
 }
 
-TEST_CASE("signals: workers that do not handle one are ended by it; one that fails to save is named") {
+TEST_CASE("signals: workers that do not handle one are ended by it, one that fails to save is named") {
   const TempFolder folder;
   Process plain(shell({"--nproc_per_node=2"}, with_pid(folder, "exec sleep 1000")));
   pids(folder, 2);
@@ -211,7 +211,7 @@ TEST_CASE("signals: the second one kills at once, and so does the end of the tim
   }
 }
 
-TEST_CASE("signals: SIGUSR1 reaches the workers and the run goes on; SIGHUP stays ignored under nohup") {
+TEST_CASE("signals: SIGUSR1 reaches the workers and the run goes on, SIGHUP stays ignored under nohup") {
   const TempFolder folder;
   const std::string path = folder.path().string();
   const std::string script = "trap 'echo x > " + path + "/usr$RANK' USR1; " +

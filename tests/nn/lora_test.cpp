@@ -124,7 +124,7 @@ TEST_CASE("LoRA: it begins at the given model, and then adds alpha / r B A x") {
   }
 }
 
-TEST_CASE("LoRA: weights for files are merged and fit the plain model; those for going on are apart") {
+TEST_CASE("LoRA: weights for files are merged and fit the plain model, those for going on are apart") {
   Small plain, model;
   prepare(model, {"MODEL.LORA.RANK", "2"});
   train(model);

@@ -37,7 +37,7 @@ TEST_CASE("the host's backends are always there and know the machine") {
   }
 }
 
-TEST_CASE("a kernel is found by device; one that is missing or set twice is named") {
+TEST_CASE("a kernel is found by device, one that is missing or set twice is named") {
   Tensor x = Tensor::full({}, 3), y = Tensor::empty({});
   CHECK_THROWS_WITH(Kernels<Double>::on(x.device()), ContainsSubstring("double: no kernel for device cpu"));
   Kernels<Double>::add(Device::Kind::cpu, twice);

@@ -27,7 +27,7 @@ TEST_CASE("blocks are aligned and as large as asked for") {
   }
 }
 
-TEST_CASE("copies share a block; it is unique again when they are gone") {
+TEST_CASE("copies share a block, it is unique again when they are gone") {
   Storage a(100, ref);
   CHECK(a.unique());
   {

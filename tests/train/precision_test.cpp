@@ -35,7 +35,7 @@ TEST_CASE("in 16 bits a model learns what it learns in f32") {
   }
 }
 
-TEST_CASE("masters keep what rounding would lose; O3 has none") {
+TEST_CASE("masters keep what rounding would lose, O3 has none") {
   for (const Level level : {Level::O1, Level::O3}) {
     Rig mixed = rig({DType::bf16, level});
     bool any_finer = false;
