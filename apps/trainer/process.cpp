@@ -20,7 +20,7 @@ Process begin_process(const config::Config& config, const train::Settings& setti
   cpu::set_threads(
       static_cast<int>(settings.run.threads.value_or(std::max(1, available_cores() / world.local_size))));
   cpu::set_deterministic(settings.run.deterministic);
-  cpu::set_winograd(settings.conv.winograd ? cpu::Winograd::fast : cpu::Winograd::off);
+  cpu::set_winograd(settings.conv.winograd ? cpu::OwnLoops::fast : cpu::OwnLoops::off);
   if (!world.board.empty()) board::open(world.board, world.local_rank);
   if (world.rank > 0) log::set_quiet(true);  // all say the same; warnings and errors are shown
   const config::Node& keys = config.group("COMM");

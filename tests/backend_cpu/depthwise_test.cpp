@@ -17,8 +17,8 @@ namespace {
 
 class WithDepthwise {
  public:
-  explicit WithDepthwise(Depthwise where) { set_depthwise(where); }
-  ~WithDepthwise() { set_depthwise(Depthwise::fast); }
+  explicit WithDepthwise(OwnLoops where) { set_depthwise(where); }
+  ~WithDepthwise() { set_depthwise(OwnLoops::fast); }
 };
 
 Tensor normal(const Shape& shape, uint64_t purpose, DType dtype) {
@@ -92,7 +92,7 @@ const Problem large[] = {{{5, 31, 30, 203}, 3},
 }  // namespace
 
 TEST_CASE("depthwise convolutions are those of ref on every instruction set", "[depthwise]") {
-  const WithDepthwise on(Depthwise::always);
+  const WithDepthwise on(OwnLoops::always);
   std::vector<Problem> problems(std::begin(large), std::end(large));
   for (const int64_t kernel : {3, 5, 7}) {
     for (const int64_t stride : {1, 2}) {
@@ -123,10 +123,10 @@ TEST_CASE("depthwise results that go past the caches are oneDNN's", "[depthwise]
       REQUIRE(normal(p.x, 1, dtype).bytes() >= size_t{16} << 20);
       Tensors expected;
       {
-        const WithDepthwise off(Depthwise::off);
+        const WithDepthwise off(OwnLoops::off);
         expected = compute(p);
       }
-      const WithDepthwise on(Depthwise::always);
+      const WithDepthwise on(OwnLoops::always);
       const Tensors got = compute(p);
       for (size_t i = 0; i < got.size(); ++i) {
         INFO(name_of(dtype) << ", stride " << stride << ", result " << i);
@@ -137,7 +137,7 @@ TEST_CASE("depthwise results that go past the caches are oneDNN's", "[depthwise]
 }
 
 TEST_CASE("depthwise results do not depend on the number of threads", "[depthwise]") {
-  const WithDepthwise on(Depthwise::always);
+  const WithDepthwise on(OwnLoops::always);
   for (const Problem& p : large) {
     const WithThreads one(1);
     const Tensors expected = compute(p);
@@ -150,7 +150,7 @@ TEST_CASE("depthwise results do not depend on the number of threads", "[depthwis
 
 TEST_CASE("depthwise convolutions may run on several threads at once, and take no new memory",
           "[depthwise]") {
-  const WithDepthwise on(Depthwise::always);
+  const WithDepthwise on(OwnLoops::always);
   const Tensors expected = compute(large[1]);
   compute(large[1]);
   const int64_t growths = pool_statistics(Device{}).growths;
@@ -191,10 +191,10 @@ TEST_CASE("depthwise loops are used where they are possible and faster", "[depth
   CHECK(wanted({16, 56, 56, 144}, 3, {}, DType::bf16) == Wanted{false, true, true});
   CHECK(wanted({16, 112, 112, 96}, 3, {.stride = 2}, DType::bf16) == Wanted{false, false, true});
   {
-    const WithDepthwise off(Depthwise::off);
+    const WithDepthwise off(OwnLoops::off);
     CHECK(wanted({16, 7, 7, 768}, 7) == none);
   }
-  const WithDepthwise always(Depthwise::always);
+  const WithDepthwise always(OwnLoops::always);
   CHECK(wanted({1, 7, 7, 16}, 3, {.stride = 2}, DType::bf16) == all);
   CHECK(wanted({1, 7, 7, 3}, 3) == none);  // less than a vector, at least of the smallest instruction set
   CHECK(wanted({1, 7, 7, 64}, 4) == none);

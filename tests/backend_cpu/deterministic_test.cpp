@@ -149,7 +149,7 @@ TEST_CASE("layers in deterministic mode: the same bits for any number of threads
     DType values, gradients;
     double tolerance;  // f32: as in tests/ops, for sums of 10,000 terms
   };
-  set_winograd(Winograd::off);  // which does without pieces
+  set_winograd(OwnLoops::off);  // which does without pieces
   for (const Layer& layer : layers()) {
     for (const auto& [type, gradients, tolerance] :
          {Types{DType::f32, DType::f32, 5e-5}, Types{DType::bf16, DType::f32, 0.05},
@@ -167,7 +167,7 @@ TEST_CASE("layers in deterministic mode: the same bits for any number of threads
       for (size_t i = 0; i < first.size(); ++i) CHECK(distance(first[i], usual[i]) < tolerance);
     }
   }
-  set_winograd(Winograd::fast);
+  set_winograd(OwnLoops::fast);
 }
 
 TEST_CASE("deterministic kernels may run on several threads at once, and take no new memory",

@@ -18,8 +18,8 @@ namespace {
 
 class WithWinograd {
  public:
-  explicit WithWinograd(Winograd where) { set_winograd(where); }
-  ~WithWinograd() { set_winograd(Winograd::fast); }
+  explicit WithWinograd(OwnLoops where) { set_winograd(where); }
+  ~WithWinograd() { set_winograd(OwnLoops::fast); }
 };
 
 Tensor normal(const Shape& shape, uint64_t purpose) {
@@ -112,7 +112,7 @@ std::vector<Problem> awkward() {
 }  // namespace
 
 TEST_CASE("Winograd's convolutions are those of ref on every instruction set", "[winograd]") {
-  const WithWinograd on(Winograd::always);
+  const WithWinograd on(OwnLoops::always);
   for (const Problem& p : awkward()) {
     const Tensors expected = exact(p);
     InstructionSets().each([&] {
@@ -131,12 +131,12 @@ TEST_CASE("Winograd's convolutions are those of ref on every instruction set", "
 TEST_CASE("Winograd's error is a few times that of a direct sum", "[winograd]") {
   const Problem p{{2, 14, 14, 128}, 128};
   const Tensors expected = exact(p);
-  const auto error_of = [&](Winograd where, size_t i) {
+  const auto error_of = [&](OwnLoops where, size_t i) {
     const WithWinograd scope(where);
     return errors(compute(p)[i], expected[i]);
   };
   for (size_t i = 0; i < 3; ++i) {
-    const Errors direct = error_of(Winograd::off, i), ours = error_of(Winograd::always, i);
+    const Errors direct = error_of(OwnLoops::off, i), ours = error_of(OwnLoops::always, i);
     CAPTURE(i, direct.rms, direct.largest, ours.rms, ours.largest);
     CHECK(direct.rms < 6e-7);
     CHECK(ours.rms < 2e-6);
@@ -145,7 +145,7 @@ TEST_CASE("Winograd's error is a few times that of a direct sum", "[winograd]") 
 }
 
 TEST_CASE("Winograd's results do not depend on the number of threads", "[winograd]") {
-  const WithWinograd on(Winograd::always);
+  const WithWinograd on(OwnLoops::always);
   for (const Problem& p : {Problem{{3, 14, 14, 100}, 72},
                            {{2, 7, 7, 64}, 130},
                            {{6, 29, 30, 40}, 24},
@@ -160,7 +160,7 @@ TEST_CASE("Winograd's results do not depend on the number of threads", "[winogra
 }
 
 TEST_CASE("Winograd's convolutions may run on several threads at once", "[winograd]") {
-  const WithWinograd on(Winograd::always);
+  const WithWinograd on(OwnLoops::always);
   const Problem p{{2, 13, 13, 40}, 72};
   const Tensors expected = compute(p);
   std::vector<int> differences(3, 0);
@@ -175,7 +175,7 @@ TEST_CASE("Winograd's convolutions may run on several threads at once", "[winogr
 }
 
 TEST_CASE("Winograd's second run takes no new memory", "[winograd]") {
-  const WithWinograd on(Winograd::always);
+  const WithWinograd on(OwnLoops::always);
   const Problem few{{2, 7, 7, 64}, 200}, many{{6, 30, 29, 40}, 24};
   const auto run = [&] { compute(few), compute(many); };
   run();
@@ -190,7 +190,7 @@ TEST_CASE("CONV.WINOGRAD off leaves the direct convolution as it is", "[winograd
   const Tensors on = compute(layer);
   Tensors off;
   {
-    const WithWinograd scope(Winograd::off);
+    const WithWinograd scope(OwnLoops::off);
     off = compute(layer);
     CHECK(!same_bits(on, off));
   }
@@ -198,7 +198,7 @@ TEST_CASE("CONV.WINOGRAD off leaves the direct convolution as it is", "[winograd
 
   const Problem narrow{{4, 16, 16, 3}, 8};  // and one where it is not
   const Tensors direct = compute(narrow);
-  const WithWinograd scope(Winograd::off);
+  const WithWinograd scope(OwnLoops::off);
   CHECK(same_bits(compute(narrow), direct));
   CHECK(same_bits(compute(layer), off));
 }
@@ -218,10 +218,10 @@ TEST_CASE("Winograd's algorithm is used where it is possible and faster", "[wino
   CHECK(wanted({16, 28, 28, 128}, {128, 3, 3, 128}, {.padding = 1}, DType::bf16) == !has_amx());
   CHECK_FALSE(wanted({64, 8, 8, 32}, {32, 3, 3, 32}, {.padding = 1}, DType::bf16));  // copies cost too much
   {
-    const WithWinograd scope(Winograd::off);
+    const WithWinograd scope(OwnLoops::off);
     CHECK_FALSE(wanted({16, 56, 56, 64}, {64, 3, 3, 64}));
   }
-  const WithWinograd scope(Winograd::always);
+  const WithWinograd scope(OwnLoops::always);
   CHECK(wanted({1, 1, 1, 1}, {1, 3, 3, 1}));
   CHECK_FALSE(wanted({16, 56, 56, 64}, {64, 3, 3, 64}, {.stride = 2, .padding = 1}));
   CHECK_FALSE(wanted({16, 56, 56, 64}, {64, 3, 3, 64}, {.stride = {1, 2}, .padding = 1}));

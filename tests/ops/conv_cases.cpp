@@ -148,11 +148,12 @@ TEST_OP("conv2d", conv2d_cases, ops::Conv2d, ops::Conv2dBackwardData, ops::Conv2
 TEST_CASE("conv2d: backends, by loops of our own or not", "[conv2d][backends]") {
   std::vector<Case> cases = conv2d_cases();
   for (const Conv& v : large_convolutions()) cases.push_back(make(v));
-  for (int where = 0; where < 3; ++where) {
-    INFO("0: oneDNN alone, 1: ours wherever possible, 2: where faster: " << where);
-    using cpu::Depthwise, cpu::Winograd;  // fast again at the end
-    cpu::set_winograd(std::array{Winograd::off, Winograd::always, Winograd::fast}[where]);
-    cpu::set_depthwise(std::array{Depthwise::off, Depthwise::always, Depthwise::fast}[where]);
+  using cpu::OwnLoops;
+  for (const OwnLoops loops :
+       {OwnLoops::off, OwnLoops::always, OwnLoops::fast}) {  // fast, as it was, at the end
+    INFO("0: oneDNN alone, 1: where faster, 2: ours wherever possible: " << static_cast<int>(loops));
+    cpu::set_winograd(loops);
+    cpu::set_depthwise(loops);
     compare_backends("conv2d", cases,
                      has_kernels<ops::Conv2d, ops::Conv2dBackwardData, ops::Conv2dBackwardWeight>);
   }

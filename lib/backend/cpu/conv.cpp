@@ -256,8 +256,8 @@ void backward_weight(const Tensor& dy, const Tensor& x, const ops::Conv2dArgs& a
   if (winograd::wanted(dy, dw, args))
     return in_f32<ops::Conv2dBackwardWeight, winograd::backward_weight>(dy, x, args, dw, dbias);
   Problem p{x.shape(), dw.shape(), dy.shape(), args, dbias.defined(), x.dtype()};
-  // Threads within oneDNN's bf16 gradient spin for each other image by image. Small maps then take 30 times as
-  // long where other programs take turns with them; on large ones threads of their own are slower.
+  // Threads within oneDNN's bf16 gradient spin for each other image by image. Small maps then take up to 30
+  // times as long where other programs take turns with them; on larger ones it matters less.
   static constexpr int64_t small_map = 16;
   const Team team = p.type == DType::bf16 && p.y[1] * p.y[2] <= small_map ? Team::apart : Team::together;
   const Pieces pieces(p.x[0], p.flops(), 1, Partials::most(sizeof(float) * static_cast<size_t>(dw.numel())),

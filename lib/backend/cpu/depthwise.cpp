@@ -1,8 +1,6 @@
 // Which depthwise convolutions are computed by our loops, and how they are split among threads.
 #include "lib/backend/cpu/depthwise.h"
 
-#include <atomic>
-
 #include "lib/backend/cpu/any_float.h"
 #include "lib/backend/cpu/column_sum.h"
 #include "lib/backend/cpu/depthwise_loops.h"
@@ -11,15 +9,10 @@
 
 namespace trainer::cpu {
 namespace {
-
-std::atomic<Depthwise>& mode() {
-  static std::atomic<Depthwise> value{Depthwise::fast};
-  return value;
+constinit OwnLoopsSwitch setting;
 }
 
-}  // namespace
-
-void set_depthwise(Depthwise where) { mode().store(where, std::memory_order_relaxed); }
+void set_depthwise(OwnLoops where) { setting.set(where); }
 
 namespace depthwise {
 namespace {
@@ -34,8 +27,7 @@ bool possible(const Tensor& x, const Tensor& w, const ops::Conv2dArgs& a) {
 }
 
 bool wanted(const Tensor& x, const Tensor& w, const ops::Conv2dArgs& a, bool faster) {
-  const Depthwise where = mode().load(std::memory_order_relaxed);
-  return where != Depthwise::off && possible(x, w, a) && (faster || where == Depthwise::always);
+  return possible(x, w, a) && setting.wants(faster);
 }
 
 /// Of x, at least. Ours gain most on maps that do not stay in a cache; oneDNN rounds to bf16 faster, by an

@@ -2,15 +2,12 @@
 // memory: there is nothing to multiply as matrices.
 #pragma once
 
+#include "lib/backend/cpu/own_loops.h"
 #include "lib/ops/conv.h"
 
 namespace trainer::cpu {
 
-/// Where depthwise convolutions are computed by the loops here: nowhere, where they are faster than oneDNN,
-/// or wherever they can be (for tests and measurements).
-enum class Depthwise { off, fast, always };
-/// At first `fast`. Takes effect for kernels started afterwards, from any thread.
-void set_depthwise(Depthwise);
+void set_depthwise(OwnLoops);
 
 namespace depthwise {
 

@@ -3,21 +3,14 @@
 
 #include "lib/backend/cpu/onednn.h"
 
-#include <atomic>
-
 #include "lib/backend/cpu/winograd_parts.h"
 
 namespace trainer::cpu {
 namespace {
-
-std::atomic<Winograd>& mode() {
-  static std::atomic<Winograd> value{Winograd::fast};
-  return value;
+constinit OwnLoopsSwitch setting;
 }
 
-}  // namespace
-
-void set_winograd(Winograd where) { mode().store(where, std::memory_order_relaxed); }
+void set_winograd(OwnLoops where) { setting.set(where); }
 
 namespace winograd {
 namespace {
@@ -134,25 +127,29 @@ struct Convolution {
   }
 };
 
-}  // namespace
+/// What the loops are written for.
+bool possible(const Tensor& maps, const Tensor& w, const ops::Conv2dArgs& args) {
+  return (maps.dtype() == DType::bf16 || maps.dtype() == DType::f32) && w.size(1) == 3 && w.size(2) == 3 &&
+         args.stride == ops::Pair(1) && args.dilation == ops::Pair(1) && args.groups == 1;
+}
 
-bool wanted(const Tensor& maps, const Tensor& w, const ops::Conv2dArgs& args) {
-  const Winograd where = mode().load(std::memory_order_relaxed);
-  const bool narrow = maps.dtype() == DType::bf16;
-  const bool possible = (narrow || maps.dtype() == DType::f32) && w.size(1) == 3 && w.size(2) == 3 &&
-                        args.stride == ops::Pair(1) && args.dilation == ops::Pair(1) && args.groups == 1;
-  if (where != Winograd::fast || !possible) return possible && where == Winograd::always;
-
-  // Multiplications of both methods, transforms counted in multiplications as they were measured: they take
-  // as long as 20 more channels on either side would, those of the filters as long as 6 more tiles. Lanes
-  // that are left empty cost the same as full ones. With a margin for what this leaves out (memory, mostly).
+/// Multiplications of both methods, transforms counted in multiplications as they were measured: they take as
+/// long as 20 more channels on either side would, those of the filters as long as 6 more tiles. Lanes that are
+/// left empty cost the same as full ones. With a margin for what this leaves out (memory, mostly).
+bool is_faster(const Tensor& maps, const Tensor& w) {
   const int64_t lanes = panel_width() / 2, in = up(w.size(3), lanes), out = up(w.size(0), lanes);
   const int64_t pixels = maps.size(0) * maps.size(1) * maps.size(2);
   const int64_t direct = 9 * pixels * w.size(0) * w.size(3);
   const int64_t ours = matrices * (tiles_of(maps.shape()) + 6) * (in * out + 20 * (in + out));
-  if (!narrow) return 3 * direct >= 4 * ours;
+  if (maps.dtype() == DType::f32) return 3 * direct >= 4 * ours;
   // Direct sums in bf16 are nearly twice as fast as in f32 (many times with AMX), and ours need f32 copies.
   return !has_amx() && 3 * direct >= 8 * ours;
+}
+
+}  // namespace
+
+bool wanted(const Tensor& maps, const Tensor& w, const ops::Conv2dArgs& args) {
+  return possible(maps, w, args) && setting.wants(is_faster(maps, w));
 }
 
 void forward(const Tensor& x, const Tensor& w, const Tensor& bias, const ops::Conv2dArgs& args, Tensor& y) {

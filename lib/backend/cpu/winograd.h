@@ -3,15 +3,13 @@
 // sum.
 #pragma once
 
+#include "lib/backend/cpu/own_loops.h"
 #include "lib/ops/conv.h"
 
 namespace trainer::cpu {
 
-/// Where Winograd's algorithm is used: nowhere, where it is faster than oneDNN's direct convolution, or
-/// wherever it is possible (for tests).
-enum class Winograd { off, fast, always };
-/// CONV.WINOGRAD; at first `fast`. Takes effect for kernels started afterwards, from any thread.
-void set_winograd(Winograd);
+/// CONV.WINOGRAD.
+void set_winograd(OwnLoops);
 
 namespace winograd {
 

@@ -65,8 +65,8 @@ void compare(const char* what, const Layer& l, DType dtype, int rounds, const st
   Times onednn, ours;
   for (int i = 0; i < rounds + 2; ++i) {
     for (const bool on : {false, true}) {
-      cpu::set_winograd(on ? cpu::Winograd::always : cpu::Winograd::off);
-      cpu::set_depthwise(on ? cpu::Depthwise::always : cpu::Depthwise::off);
+      cpu::set_winograd(on ? cpu::OwnLoops::always : cpu::OwnLoops::off);
+      cpu::set_depthwise(on ? cpu::OwnLoops::always : cpu::OwnLoops::off);
       const double begin = clock_now();
       run();
       if (i >= 2) (on ? ours : onednn).all.push_back((clock_now() - begin) * 1e3);
