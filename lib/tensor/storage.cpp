@@ -34,9 +34,7 @@ class Pool {
   explicit Pool(Device device) : device_(device) {}
 
   Storage::Block* take(size_t bytes) {
-    if (bytes > max_bytes) [[unlikely]]
-      fail(Exit::internal, "out of memory: {} bytes were requested on {}", bytes, device_.str());
-    const size_t capacity = size_class(bytes);
+    const size_t capacity = checked_class(bytes);
     const std::lock_guard lock(mutex_);
     Storage::Block*& free = free_[class_index(capacity)];
     Storage::Block* block = free;
@@ -64,12 +62,30 @@ class Pool {
     statistics_.in_use -= static_cast<int64_t>(block->capacity);
   }
 
+  void reserve(size_t bytes, int64_t blocks) {
+    const size_t capacity = checked_class(bytes);
+    const std::lock_guard lock(mutex_);
+    Storage::Block*& free = free_[class_index(capacity)];
+    for (const Storage::Block* block = free; block != nullptr && blocks > 0; block = block->next) --blocks;
+    for (; blocks > 0; --blocks) {
+      Storage::Block* block = grow(capacity);
+      block->next = free;
+      free = block;
+    }
+  }
+
   PoolStatistics statistics() {
     const std::lock_guard lock(mutex_);
     return statistics_;
   }
 
  private:
+  size_t checked_class(size_t bytes) const {
+    if (bytes > max_bytes) [[unlikely]]
+      fail(Exit::internal, "out of memory: {} bytes were requested on {}", bytes, device_.str());
+    return size_class(bytes);
+  }
+
   Storage::Block* grow(size_t capacity) {
     Backend& memory = backend(device_.kind);
     void* data = nullptr;
@@ -145,5 +161,9 @@ void Storage::drop() {
 }
 
 PoolStatistics pool_statistics(Device device) { return pool_of(device).statistics(); }
+
+void reserve(size_t bytes, int64_t blocks, Device device) {
+  if (bytes > 0) pool_of(device).reserve(bytes, blocks);
+}
 
 }  // namespace trainer

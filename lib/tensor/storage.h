@@ -76,4 +76,8 @@ struct PoolStatistics {
 };
 PoolStatistics pool_statistics(Device);
 
+/// Lets the device's pool grow until at least `blocks` requests of `bytes` can be served at once: before threads
+/// take memory at times of their own, so that what the pool holds does not depend on when they do.
+void reserve(size_t bytes, int64_t blocks, Device);
+
 }  // namespace trainer

@@ -50,6 +50,21 @@ TEST_CASE("a freed block serves the next request of its size class") {
   CHECK(pool_statistics(ref).reserved == before.reserved);
 }
 
+TEST_CASE("what is reserved serves as many requests at once, and no more is taken for what is there") {
+  reserve(777'777, 3, ref);
+  const PoolStatistics before = pool_statistics(ref);
+  reserve(777'777, 3, ref);
+  reserve(0, 3, ref);
+  {
+    const Storage a(777'777, ref), b(770'000, ref), c(777'777, ref);
+    CHECK(pool_statistics(ref).growths == before.growths);
+    const Storage d(777'777, ref);
+    CHECK(pool_statistics(ref).growths == before.growths + 1);
+  }
+  CHECK(pool_statistics(ref).in_use == before.in_use);
+  CHECK_THROWS_WITH(reserve(size_t{1} << 60, 1, ref), Catch::Matchers::Contains("out of memory"));
+}
+
 TEST_CASE("statistics count live blocks, with at most an eighth for rounding") {
   const int64_t before = pool_statistics(ref).in_use;
   for (const int64_t bytes : {600, 1000, 4097, 70'000, 1'000'001}) {

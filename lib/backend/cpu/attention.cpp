@@ -102,10 +102,14 @@ class Workspace {
  public:
   Workspace(const Layout& at, int64_t count)
       : size_(at.length * at.stride),
-        f32_(static_cast<size_t>(count * size_) * sizeof(float), Device{}),
-        narrow_(at.type == DType::f32 ? Storage()
-                                      : Storage(static_cast<size_t>(size_) * size_of(at.type), Device{})),
+        f32_(static_cast<size_t>(f32_bytes(at, count)), Device{}),
+        narrow_(at.type == DType::f32 ? Storage() : Storage(static_cast<size_t>(narrow_bytes(at)), Device{})),
         type_(at.type) {}
+  /// Before threads make theirs.
+  static void reserve(const Layout& at, int64_t count) {
+    reserve_for_threads(f32_bytes(at, count));
+    reserve_for_threads(narrow_bytes(at));
+  }
   float* f32(int64_t i) const { return reinterpret_cast<float*>(f32_.data()) + i * size_; }
   /// In place of f32 matrix i.
   Elements operand(int64_t i) const {
@@ -117,6 +121,13 @@ class Workspace {
   }
 
  private:
+  static int64_t f32_bytes(const Layout& at, int64_t count) {
+    return count * at.length * at.stride * static_cast<int64_t>(sizeof(float));
+  }
+  static int64_t narrow_bytes(const Layout& at) {
+    return at.type == DType::f32 ? 0 : at.length * at.stride * static_cast<int64_t>(size_of(at.type));
+  }
+
   int64_t size_;
   Storage f32_, narrow_;
   DType type_;
@@ -153,6 +164,7 @@ void forward(const Tensor& qkv, const Tensor& bias, const Tensor& mask, double s
   const Scores scores(op, bias, mask, scale);
   const Elements in(op, qkv), out(op, y);
   float* plse = floats(op, lse);
+  Workspace::reserve(at, 1);
   parallel_for(at.samples * at.heads, at.grain(), [&](int64_t begin, int64_t end) {
     const ThreadScope one(1);  // a product has this thread alone
     const Workspace space(at, 1);
@@ -202,6 +214,7 @@ void backward(const Tensor& dy, const Tensor& qkv, const Tensor& bias, const Ten
   const Scores scores(op, bias, mask, scale);
   const Backward step{
       at, scores, Elements(op, dy), Elements(op, qkv), Elements(op, y), Elements(op, dqkv), floats(op, lse)};
+  Workspace::reserve(at, 2);
   BackwardChunks(at.samples, at.heads, at.length, pdbias).run(at.grain(), [&] {
     // first the scope: it counts where the plan is made, too
     return [one = ThreadScope(1), &step, &plan = BackwardPlan::of(at), space = Workspace(at, 2)](

@@ -20,6 +20,10 @@ class Rows {
  public:
   Rows(int64_t count, int64_t size)
       : storage_(static_cast<size_t>(count * size) * sizeof(T), Device{}), size_(size) {}
+  /// Before threads make such rows for themselves.
+  static void reserve_for_threads(int64_t count, int64_t size) {
+    cpu::reserve_for_threads(count * size * static_cast<int64_t>(sizeof(T)));
+  }
   T* operator[](int64_t i) const { return reinterpret_cast<T*>(storage_.data()) + i * size_; }
 
  private:
@@ -44,6 +48,7 @@ class ColumnSums {
         add_floats(sums[0], outputs * m.columns, partial_[i * outputs]);
       }
     };
+    Rows<float>::reserve_for_threads(outputs, m.columns);
     parallel_chunks(m.rows, m.chunk(), m.grain(), sums_of_block, add_chunk);
     for (int64_t i = 1; i < chunks_; ++i) {
       const double* part = partial_[i * outputs];

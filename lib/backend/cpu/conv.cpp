@@ -213,6 +213,7 @@ void forward(const Tensor& x, const Tensor& w, const Tensor& bias, const ops::Co
   const ThreadScope scope(pieces.threads());
   const PackedWeights packed = pack(w, plan<ForwardPlan>(p, pieces, pieces.largest()).packing);
   const Converted<const Tensor&> b(bias, f32_alone);
+  pieces.reserve([&](int64_t n) { return plan<ForwardPlan>(p, pieces, n).convolution.scratchpad_bytes(); });
   pieces.run([&](int64_t, int64_t begin, int64_t end) {
     plan<ForwardPlan>(p, pieces, end - begin)
         .convolution.run(
@@ -234,6 +235,8 @@ void backward_data(const Tensor& dy, const Tensor& w, const ops::Conv2dArgs& arg
   const Pieces pieces(p.x[0], p.flops());
   const ThreadScope scope(pieces.threads());
   const PackedWeights packed = pack(w, plan<BackwardDataPlan>(p, pieces, pieces.largest()).packing);
+  pieces.reserve(
+      [&](int64_t n) { return plan<BackwardDataPlan>(p, pieces, n).convolution.scratchpad_bytes(); });
   pieces.run([&](int64_t, int64_t begin, int64_t end) {
     plan<BackwardDataPlan>(p, pieces, end - begin)
         .convolution.run({from_row(dy, begin), packed.data, from_row(dx, begin)});
@@ -272,6 +275,8 @@ void backward_weight(const Tensor& dy, const Tensor& x, const ops::Conv2dArgs& a
   void* packed = buffer ? static_cast<void*>(buffer.data()) : sum.value.raw();
   const Partials partial_dw(pieces, unpacking().bytes(), packed),
       partial_db(pieces, p.bias ? db.value.bytes() : 0, p.bias ? db.value.raw() : nullptr);
+  pieces.reserve(
+      [&](int64_t n) { return plan<BackwardWeightPlan>(p, pieces, n).convolution.scratchpad_bytes(); });
   pieces.run([&](int64_t i, int64_t begin, int64_t end) {
     plan<BackwardWeightPlan>(p, pieces, end - begin)
         .convolution.run({from_row(x, begin), from_row(dy, begin), partial_dw[i], partial_db[i]});

@@ -104,6 +104,7 @@ void run(const Gemm& g, const Tensor& a, const Tensor& b, const Tensor& bias, Te
       g.packs() ? pack(b, plan(pieces.largest()).packing) : PackedWeights{{}, b.raw()};
   const auto a_step = static_cast<int64_t>(size_of(g.type)) * (g.transpose_a ? 1 : g.k),
              c_step = static_cast<int64_t>(size_of(g.c_type)) * g.n;
+  pieces.reserve([&](int64_t rows) { return plan(rows).matmul.scratchpad_bytes(); });
   pieces.run([&](int64_t, int64_t begin, int64_t end) {
     plan(end - begin)
         .matmul.run({a.raw() + begin * a_step, packed.data, g.bias ? f32_bias.value.raw() : nullptr,

@@ -39,6 +39,7 @@ void statistics(const Tensor& x, Tensor& mean, Tensor& var) {
   const Rows<double> memory(2 * (chunks + 1), m.columns);  // the last two are the whole
   std::fill_n(memory[0], 2 * (chunks + 1) * m.columns, 0.0);
   const auto samples = [&](int64_t i) { return Samples{memory[2 * i], memory[2 * i + 1]}; };
+  Rows<float>::reserve_for_threads(3, m.columns);
   parallel_chunks(
       m.rows, m.chunk(), m.grain(), [&] { return Rows<float>(3, m.columns); },
       [&](int64_t i, int64_t begin, int64_t end, const Rows<float>& scratch) {

@@ -63,6 +63,8 @@ class Primitive {
   /// `data`: one pointer per argument, in the constructor's order. Null leaves an optional argument out. A
   /// rehearsal only takes the scratchpad.
   void run(std::initializer_list<const void*> data);
+  /// What a run takes of the pool.
+  int64_t scratchpad_bytes() const { return static_cast<int64_t>(scratchpad_bytes_); }
 
  private:
   static constexpr size_t max_arguments = 8;  // with the scratchpad

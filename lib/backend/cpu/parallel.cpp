@@ -6,6 +6,7 @@
 #include <exception>
 
 #include "lib/base/error.h"
+#include "lib/tensor/storage.h"
 
 namespace trainer::cpu {
 namespace {
@@ -40,6 +41,8 @@ ThreadScope::ThreadScope(int n) : before_(omp_get_max_threads()) {
 ThreadScope::~ThreadScope() {
   if (omp_get_max_threads() != before_) omp_set_num_threads(before_);
 }
+
+void reserve_for_threads(int64_t bytes) { reserve(static_cast<size_t>(bytes), threads(), Device{}); }
 
 void detail::run_parts(int64_t parts, void (*part)(const void*, int64_t), const void* context) {
   // Always the whole team, idle or not: libgomp ends the threads that a smaller team does without and starts

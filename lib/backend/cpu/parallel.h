@@ -68,6 +68,9 @@ void parallel_for(int64_t n, int64_t grain, const F& f) {
       &context);
 }
 
+/// Before a loop in which each thread takes `bytes` of the pool: lib/tensor/storage.h, reserve().
+void reserve_for_threads(int64_t bytes);
+
 /// Number of chunks of at most `chunk` elements in [0, n).
 constexpr int64_t chunks_of(int64_t n, int64_t chunk) { return (n + chunk - 1) / chunk; }
 

@@ -43,6 +43,14 @@ class Pieces {
   int threads() const { return threads_; }
   int primitive_threads() const { return alone_ ? 1 : threads_; }
 
+  /// Before a run: scratchpad(size) is what a piece of so many samples or rows takes of the pool meanwhile.
+  template <class Scratchpad>
+  void reserve(const Scratchpad& scratchpad) const {
+    if (count_ == 1) return;
+    reserve_for_threads(scratchpad(largest()));
+    if (n_ % count_ != 0) reserve_for_threads(scratchpad(largest() - 1));
+  }
+
   /// Calls f(index, begin, end) for every piece, by its number of threads.
   template <class F>
   void run(const F& f) const {

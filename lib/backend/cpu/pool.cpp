@@ -140,7 +140,12 @@ class PixelSum {
   PixelSum(const Elements& dx, int64_t channels)
       : dx_(dx),
         channels_(channels),
-        scratch_(dx.dtype == DType::f32 ? Storage() : Storage(static_cast<size_t>(channels) * 4, Device{})) {}
+        scratch_(scratch_bytes(dx, channels) == 0
+                     ? Storage()
+                     : Storage(static_cast<size_t>(scratch_bytes(dx, channels)), Device{})) {}
+  static int64_t scratch_bytes(const Elements& dx, int64_t channels) {
+    return dx.dtype == DType::f32 ? 0 : channels * static_cast<int64_t>(sizeof(float));
+  }
   float* begin(int64_t pixel) {
     to_ = dx_.from(pixel * channels_);
     sum_ = dx_.dtype == DType::f32 ? to_.as<float>() : reinterpret_cast<float*>(scratch_.data());
@@ -188,6 +193,7 @@ void over_windows(const Shape& x, const Pool2dArgs& a, const Shape& y, const Win
 template <class Add>
 void gather(const Elements& pdx, const Shape& dx, const Pool2dArgs& a, const Shape& dy, const Add& add) {
   const auto sum_of_thread = [&] { return PixelSum(pdx, dx[3]); };
+  reserve_for_threads(PixelSum::scratch_bytes(pdx, dx[3]));
   over_rows(dx, 1, sum_of_thread, [&](int64_t n, int64_t h, PixelSum& sum) {
     const Reach oh = windows_over(h, dy[1], a.kernel.h, a.stride.h, a.padding.h);
     for (int64_t w = 0; w < dx[2]; ++w) {

@@ -85,15 +85,22 @@ class Terms {
 /// scores [length, length], and channels transposed [width, length], are all padded.
 class Workspace {
  public:
-  Workspace(const Layout& at, int64_t channels, int64_t transposed, int64_t scores)
+  /// How many matrices of each kind.
+  struct Counts {
+    int64_t channels, transposed, scores;
+  };
+  Workspace(const Layout& at, const Counts& n)
       : at_(at),
         across_(padded(at.width)),
         along_(padded(at.length)),
-        transposed_(channels * at.length * across_),
-        scores_(transposed_ + transposed * at.width * along_),
-        memory_(static_cast<size_t>(scores_ + scores * at.length * along_) * sizeof(float), Device{}) {
+        transposed_(n.channels * at.length * across_),
+        scores_(transposed_ + n.transposed * at.width * along_),
+        memory_(static_cast<size_t>(bytes(at, n)), Device{}) {
     std::memset(memory_.data(), 0, memory_.bytes());  // padding: numbers that do not make arithmetic slow
   }
+
+  /// Before threads make theirs.
+  static void reserve(const Layout& at, const Counts& n) { reserve_for_threads(bytes(at, n)); }
 
   float* channels(int64_t i) const { return data() + i * at_.length * across_; }
   float* transposed(int64_t i) const { return data() + transposed_ + i * at_.width * along_; }
@@ -139,6 +146,12 @@ class Workspace {
   int64_t along() const { return along_; }
 
  private:
+  static int64_t bytes(const Layout& at, const Counts& n) {
+    const int64_t across = padded(at.width), along = padded(at.length);
+    const int64_t floats =
+        n.channels * at.length * across + n.transposed * at.width * along + n.scores * at.length * along;
+    return floats * static_cast<int64_t>(sizeof(float));
+  }
   float* data() const { return reinterpret_cast<float*>(memory_.data()); }
   template <class F>
   void each_run(int64_t n, int64_t h, int64_t first, int64_t count, const F& f) const {
@@ -163,8 +176,10 @@ void forward(const Tensor& qkv, const Tensor& bias, const ops::WindowAttentionAr
   const Terms terms(op, at, bias);
   const Elements in(op, qkv), out(op, y);
   float* plse = floats(op, lse);
+  static constexpr Workspace::Counts counts{.channels = 4, .transposed = 1, .scores = 1};
+  Workspace::reserve(at, counts);
   parallel_for(at.samples * at.heads, at.grain(), [&](int64_t begin, int64_t end) {
-    const Workspace space(at, 4, 1, 1);
+    const Workspace space(at, counts);
     float *q = space.channels(0), *k = space.channels(1), *v = space.channels(2), *py = space.channels(3);
     float *transposed = space.transposed(0), *s = space.scores(0);
     for (int64_t i = begin; i < end; ++i) {
@@ -234,8 +249,10 @@ void backward(const Tensor& dy, const Tensor& qkv, const Tensor& bias, const ops
   const Terms terms(op, at, bias);
   const Backward step{
       at, terms, Elements(op, dy), Elements(op, qkv), Elements(op, y), Elements(op, dqkv), floats(op, lse)};
+  static constexpr Workspace::Counts counts{.channels = 8, .transposed = 1, .scores = 2};
+  Workspace::reserve(at, counts);
   BackwardChunks(at.samples, at.heads, at.length, pdbias).run(at.grain(), [&] {
-    return [&step, space = Workspace(at, 8, 1, 2)](int64_t n, int64_t h, float* sum) {
+    return [&step, space = Workspace(at, counts)](int64_t n, int64_t h, float* sum) {
       step.run(space, n, h, sum);
     };
   });
