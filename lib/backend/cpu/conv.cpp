@@ -189,12 +189,10 @@ Plan& plan(const Problem& whole, const Pieces& pieces, int64_t samples) {
 bool is_product(const Tensor& w, const ops::Conv2dArgs& a) {
   return w.size(1) == 1 && w.size(2) == 1 && a.stride == 1 && a.padding == 0 && a.groups == 1 && !has_amx();
 }
-/// The gradient of weights sums over all pixels, which the convolution splits better: the product is faster in f32
-/// where there are no fewer outputs than inputs, in bf16 where there are few pixels.
+/// The gradient of weights sums over all pixels; where they are many the convolution is faster.
 bool is_product_backward_weight(const Tensor& dy, const Tensor& dw, const ops::Conv2dArgs& a) {
-  static constexpr int64_t few = 4096;
-  return is_product(dw, a) &&
-         (dy.dtype() == DType::bf16 ? dy.shape().rows() <= few : dw.size(0) >= dw.size(3));
+  const int64_t few = dy.dtype() == DType::bf16 ? 4096 : 16384;
+  return is_product(dw, a) && dy.shape().rows() <= few;
 }
 
 Tensor matrix(const Tensor& t) { return t.view({t.shape().rows(), t.shape().back()}); }
