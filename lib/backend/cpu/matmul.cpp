@@ -90,8 +90,9 @@ void run(const Gemm& g, const Tensor& a, const Tensor& b, const Tensor& bias, Te
   static constexpr int64_t smallest_piece = 64;  // rows
   if (c.numel() == 0) return;
   if (g.k == 0 && !g.bias) return c.zero();
-  // Over many rows (a gradient of weights) oneDNN's product for one thread is 4 to 15 % faster than that for several.
-  const Pieces pieces(g.m, g.flops(), smallest_piece, 32, g.transpose_a ? Team::apart : Team::together);
+  // A gradient of weights over many rows: oneDNN's product for one thread is 4 to 15 % faster than that for several.
+  const bool many = g.transpose_a && g.k >= 512;
+  const Pieces pieces(g.m, g.flops(), smallest_piece, 32, many ? Team::apart : Team::together);
   const ThreadScope scope(pieces.threads());
   const auto plan = [&](int64_t rows) -> GemmPlan& {
     const Gemm piece = g.piece(rows, pieces.largest());
