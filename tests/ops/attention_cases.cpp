@@ -1,5 +1,6 @@
 #include "lib/ops/attention.h"
 
+#include "lib/backend/cpu/attention_head.h"
 #include "tests/ops/cases.h"
 
 namespace trainer::test {
@@ -56,6 +57,16 @@ std::vector<Case> attention_cases() {
 }
 
 TEST_OP("attention", attention_cases, ops::Attention, ops::AttentionBackward)
+
+TEST_CASE("attention: backends, with products of our own or oneDNN's in bf16", "[attention][backends]") {
+  using cpu::OwnLoops;
+  for (const OwnLoops own :
+       {OwnLoops::off, OwnLoops::always, OwnLoops::fast}) {  // fast, as it was, at the end
+    INFO("0: oneDNN's, 1: where faster, 2: ours wherever possible: " << static_cast<int>(own));
+    cpu::set_attention(own);
+    compare_backends("attention", attention_cases(), has_kernels<ops::Attention, ops::AttentionBackward>);
+  }
+}
 
 }  // namespace
 }  // namespace trainer::test

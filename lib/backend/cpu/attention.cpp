@@ -1,204 +1,136 @@
-// Attention, one (sample, head) after the other on each thread: its matrices of scores stay in the second
-// level of cache between oneDNN's products, which read and write the packed tensors in place by strides.
+// Attention, one (sample, head) after the other on each thread.
 #include "lib/ops/attention.h"
 
 #include <algorithm>
 
 #include "lib/backend/cpu/any_float.h"
-#include "lib/backend/cpu/attention_loops.h"
+#include "lib/backend/cpu/attention_head.h"
 #include "lib/backend/cpu/backward_chunks.h"
-#include "lib/backend/cpu/floats.h"
 #include "lib/backend/cpu/onednn.h"
 #include "lib/backend/cpu/parallel.h"
-#include "lib/backend/cpu/primitive_cache.h"
 
 namespace trainer::cpu {
 namespace {
 
-enum Part { kQ, kK, kV };
-
 /// Extents, and where a head's matrices lie in the packed tensors.
 struct Layout {
+  enum Part { kQ, kK, kV };
+
   explicit Layout(const Tensor& qkv)
       : samples(qkv.size(0)),
         length(qkv.size(1)),
         heads(qkv.size(3)),
         width(qkv.size(4)),
-        stride((length + 15) / 16 * 16),
         type(qkv.dtype()) {}
   int64_t samples, length, heads, width;
-  int64_t stride;  ///< of rows of scores
   DType type;
 
-  int64_t packed(int64_t n, int64_t h, Part part) const {
-    return ((n * length * 3 + part) * heads + h) * width;
+  /// q, k, v or their gradients.
+  ElementRows packed(const Elements& qkv, int64_t n, int64_t h, Part part) const {
+    return {qkv.from(((n * length * 3 + part) * heads + h) * width), 3 * heads * width, width};
   }
-  int64_t packed_stride() const { return 3 * heads * width; }
-  int64_t plain(int64_t n, int64_t h) const { return (n * length * heads + h) * width; }
-  int64_t plain_stride() const { return heads * width; }
+  /// y or dy.
+  ElementRows plain(const Elements& y, int64_t n, int64_t h) const {
+    return {y.from((n * length * heads + h) * width), heads * width, width};
+  }
+  /// Asks for a head's matrix before it is needed; for none if there is no sample n.
+  void prefetch(const ElementRows& m, int64_t n) const {
+    if (n < samples) prefetch_rows(m, length);
+  }
   int64_t row_values(int64_t n, int64_t h) const { return (n * heads + h) * length; }
 
-  Key key() const { return {length, heads, width, static_cast<int64_t>(type)}; }
+  HeadShape shape(HeadShape::Pass pass) const { return {length, width, type, pass}; }
   /// Samples and heads that are worth a thread of their own.
   int64_t grain() const { return 1 + 1'000'000 / std::max<int64_t>(1, 4 * length * length * width); }
-
-  using Desc = dnnl::memory::desc;
-  /// q, k, v or their gradients; y or dy; scores or probabilities of a dtype. Each as it is, or transposed.
-  Desc head(bool transposed = false) const {
-    return matrix(length, width, packed_stride(), transposed, type);
-  }
-  Desc output(bool transposed = false) const {
-    return matrix(length, width, plain_stride(), transposed, type);
-  }
-  Desc scores(DType t, bool transposed = false) const {
-    return matrix(length, length, stride, transposed, t);
-  }
-
- private:
-  static Desc matrix(int64_t rows, int64_t columns, int64_t row_stride, bool transposed, DType t) {
-    return transposed ? strided({columns, rows}, {1, row_stride}, t)
-                      : strided({rows, columns}, {row_stride, 1}, t);
-  }
 };
 
-constexpr bool kTransposed = true;
-
-Primitive product(const dnnl::memory::desc& a, const dnnl::memory::desc& b, const dnnl::memory::desc& c) {
-  const auto pd = forward_desc<dnnl::matmul>(a, b, dnnl::memory::desc(), c);
-  return {
-      dnnl::matmul(pd), {{DNNL_ARG_SRC, a}, {DNNL_ARG_WEIGHTS, b}, {DNNL_ARG_DST, c}}, pd.scratchpad_desc()};
-}
-
-struct ForwardPlan {
-  Primitive scores, output;
-
-  static ForwardPlan& of(const Layout& at) {
-    return cached<ForwardPlan>(at.key(), [&] {
-      return ForwardPlan{product(at.head(), at.head(kTransposed), at.scores(DType::f32)),
-                         product(at.scores(at.type), at.head(), at.output())};
-    });
-  }
-};
-
-struct BackwardPlan {
-  Primitive scores, dv, dp, dq, dk;
-
-  static BackwardPlan& of(const Layout& at) {
-    return cached<BackwardPlan>(at.key(), [&] {
-      const auto q = at.head(), k = q, v = q;
-      const auto transposed = at.scores(at.type, kTransposed);
-      return BackwardPlan{.scores = product(q, at.head(kTransposed), at.scores(DType::f32)),
-                          .dv = product(transposed, at.output(), v),
-                          .dp = product(at.output(), at.head(kTransposed), at.scores(DType::f32)),
-                          .dq = product(at.scores(at.type), k, q),
-                          .dk = product(transposed, q, k)};
-    });
-  }
-};
-
-/// A thread's matrices [length, stride]: `count` of f32, and one of the activations' dtype for the products
-/// to read, which is the last f32 one where the dtypes agree.
-class Workspace {
- public:
-  Workspace(const Layout& at, int64_t count)
-      : size_(at.length * at.stride),
-        f32_(static_cast<size_t>(f32_bytes(at, count)), Device{}),
-        narrow_(at.type == DType::f32 ? Storage() : Storage(static_cast<size_t>(narrow_bytes(at)), Device{})),
-        type_(at.type) {}
-  /// Before threads make theirs.
-  static void reserve(const Layout& at, int64_t count) {
-    reserve_for_threads(f32_bytes(at, count));
-    reserve_for_threads(narrow_bytes(at));
-  }
-  float* f32(int64_t i) const { return reinterpret_cast<float*>(f32_.data()) + i * size_; }
-  /// In place of f32 matrix i.
-  Elements operand(int64_t i) const {
-    Elements e(f32(i));
-    if (!narrow_) return e;
-    e.data = narrow_.data();
-    e.dtype = type_;
-    return e;
-  }
-
- private:
-  static int64_t f32_bytes(const Layout& at, int64_t count) {
-    return count * at.length * at.stride * static_cast<int64_t>(sizeof(float));
-  }
-  static int64_t narrow_bytes(const Layout& at) {
-    return at.type == DType::f32 ? 0 : at.length * at.stride * static_cast<int64_t>(size_of(at.type));
-  }
-
-  int64_t size_;
-  Storage f32_, narrow_;
-  DType type_;
-};
-
-/// scale q k^T + bias + mask into s; returns the scale that is left to apply.
-struct Scores {
+/// What is added to the scores of each sample and head.
+struct Terms {
   const float *bias, *mask;
   int64_t masks;
   float scale;
 
-  Scores(std::string_view op, const Tensor& bias_, const Tensor& mask_, double scale_)
+  Terms(std::string_view op, const Tensor& bias_, const Tensor& mask_, double scale_)
       : bias(floats(op, bias_)),
         mask(floats(op, mask_)),
         masks(mask != nullptr ? mask_.size(0) : 1),
         scale(static_cast<float>(scale_)) {}
 
-  float compute(const Layout& at, Primitive& product, const Elements& qkv, int64_t n, int64_t h,
-                float* s) const {
-    product.run({qkv.from(at.packed(n, h, kQ)).data, qkv.from(at.packed(n, h, kK)).data, s});
+  /// scores = scale scores + bias + mask; returns the scale that is left to apply.
+  float add(AttentionHead& head, int64_t length, int64_t n, int64_t h) const {
     if (bias == nullptr && mask == nullptr) return scale;
-    const int64_t square = at.length * at.length;
-    add_terms(s, at.length, at.stride, scale, bias == nullptr ? nullptr : bias + h * square,
+    const int64_t square = length * length;
+    add_terms(head.scores(), length, head.along(), scale, bias == nullptr ? nullptr : bias + h * square,
               mask == nullptr ? nullptr : mask + n % masks * square);
     return 1;
   }
 };
 
+/// Pairs of bf16 have to lie in one head.
+bool is_odd(const Tensor& qkv) { return qkv.dtype() != DType::f32 && qkv.size(4) % 2 != 0; }
+
 void forward(const Tensor& qkv, const Tensor& bias, const Tensor& mask, double scale, Tensor& y,
              Tensor& lse) {
   static constexpr auto op = ops::Attention::name;
   if (y.numel() == 0) return;
+  if (is_odd(qkv)) return in_f32<ops::Attention, forward>(qkv, bias, mask, scale, y, lse);
   const Layout at(qkv);
-  const Scores scores(op, bias, mask, scale);
+  const Terms terms(op, bias, mask, scale);
   const Elements in(op, qkv), out(op, y);
   float* plse = floats(op, lse);
-  Workspace::reserve(at, 1);
+  AttentionHead::reserve(at.shape(HeadShape::Pass::forward));
   parallel_for(at.samples * at.heads, at.grain(), [&](int64_t begin, int64_t end) {
-    const ThreadScope one(1);  // a product has this thread alone
-    const Workspace space(at, 1);
-    ForwardPlan& plan = ForwardPlan::of(at);
-    const Elements p = space.operand(0);
+    AttentionHead head(at.shape(HeadShape::Pass::forward));
     for (int64_t i = begin; i < end; ++i) {
       const int64_t n = i / at.heads, h = i % at.heads;
-      const float rest = scores.compute(at, plan.scores, in, n, h, space.f32(0));
-      softmax(space.f32(0), at.length, at.stride, rest, p, plse + at.row_values(n, h));
-      plan.output.run({p.data, in.from(at.packed(n, h, kV)).data, out.from(at.plain(n, h)).data});
+      const auto prefetch_next = [&](Layout::Part p) {
+        const int64_t next = (i + 1) / at.heads;
+        at.prefetch(at.packed(in, next, (i + 1) % at.heads, p), next);
+      };
+      const ElementRows v = at.packed(in, n, h, Layout::kV);
+      // What a step reads is asked for before the product that goes before it, so that memory works meanwhile.
+      at.prefetch(v, n);
+      head.multiply(at.packed(in, n, h, Layout::kQ), at.packed(in, n, h, Layout::kK));
+      head.softmax(terms.add(head, at.length, n, h), plse + at.row_values(n, h));
+      prefetch_next(Layout::kQ);
+      prefetch_next(Layout::kK);
+      const float* rows = head.output(v);
+      write_rows(rows, head.across(), head.factors(), at.length, at.plain(out, n, h));
     }
   });
 }
 
 struct Backward {
   const Layout& at;
-  const Scores& scores;
+  const Terms& terms;
   Elements dy, qkv, y, dqkv;
   const float* lse;
 
   /// One sample and head; dbias [length, length] may be null.
-  void run(BackwardPlan& plan, const Workspace& space, int64_t n, int64_t h, float* dbias) const {
-    float *p = space.f32(0), *dp = space.f32(1);
-    const Elements g = dy.from(at.plain(n, h));
-    const float rest = scores.compute(at, plan.scores, qkv, n, h, p);
-    const Elements narrow_p = space.operand(0);
-    probabilities(p, at.length, at.stride, rest, lse + at.row_values(n, h), narrow_p);
-    plan.dv.run({narrow_p.data, g.data, dqkv.from(at.packed(n, h, kV)).data});
-    plan.dp.run({g.data, qkv.from(at.packed(n, h, kV)).data, dp});
-    const Elements ds = space.operand(1);
-    score_gradients(p, dp, g, y.from(at.plain(n, h)), at.plain_stride(), at.width, at.length, at.stride,
-                    scores.scale, ds, dbias);
-    plan.dq.run({ds.data, qkv.from(at.packed(n, h, kK)).data, dqkv.from(at.packed(n, h, kQ)).data});
-    plan.dk.run({ds.data, qkv.from(at.packed(n, h, kQ)).data, dqkv.from(at.packed(n, h, kK)).data});
+  void run(AttentionHead& head, const BackwardChunks::Head& now, const BackwardChunks::Head& next,
+           float* dbias) const {
+    const auto [n, h] = now;
+    const auto prefetch_next = [&](Layout::Part p) {
+      at.prefetch(at.packed(qkv, next.n, next.h, p), next.n);
+    };
+    const auto part = [&](Layout::Part p) { return at.packed(qkv, n, h, p); };
+    const auto write = [&](const float* rows, Layout::Part p) {
+      write_rows(rows, head.across(), nullptr, at.length, at.packed(dqkv, n, h, p));
+    };
+    const ElementRows q = part(Layout::kQ), k = part(Layout::kK), v = part(Layout::kV),
+                      g = at.plain(dy, n, h), out = at.plain(y, n, h);
+    // What a step reads is asked for before the product that goes before it, so that memory works meanwhile.
+    at.prefetch(g, n);
+    head.multiply(q, k);
+    head.probabilities(terms.add(head, at.length, n, h), lse + at.row_values(n, h));
+    at.prefetch(out, n);
+    at.prefetch(v, n);
+    write(head.dv(g), Layout::kV);
+    head.score_gradients(g, v, out, terms.scale, dbias);
+    prefetch_next(Layout::kQ);
+    write(head.dq(k), Layout::kQ);
+    prefetch_next(Layout::kK);
+    write(head.dk(q), Layout::kK);
   }
 };
 
@@ -210,15 +142,16 @@ void backward(const Tensor& dy, const Tensor& qkv, const Tensor& bias, const Ten
     if (dbias.defined()) dbias.zero();
     return;
   }
+  if (is_odd(qkv))
+    return in_f32<ops::AttentionBackward, backward>(dy, qkv, bias, mask, scale, y, lse, dqkv, dbias);
   const Layout at(qkv);
-  const Scores scores(op, bias, mask, scale);
+  const Terms terms(op, bias, mask, scale);
   const Backward step{
-      at, scores, Elements(op, dy), Elements(op, qkv), Elements(op, y), Elements(op, dqkv), floats(op, lse)};
-  Workspace::reserve(at, 2);
+      at, terms, Elements(op, dy), Elements(op, qkv), Elements(op, y), Elements(op, dqkv), floats(op, lse)};
+  AttentionHead::reserve(at.shape(HeadShape::Pass::backward));
   BackwardChunks(at.samples, at.heads, at.length, pdbias).run(at.grain(), [&] {
-    // first the scope: it counts where the plan is made, too
-    return [one = ThreadScope(1), &step, &plan = BackwardPlan::of(at), space = Workspace(at, 2)](
-               int64_t n, int64_t h, float* sum) { step.run(plan, space, n, h, sum); };
+    return [&step, head = AttentionHead(at.shape(HeadShape::Pass::backward))](
+               const auto& now, const auto& next, float* sum) mutable { step.run(head, now, next, sum); };
   });
 }
 

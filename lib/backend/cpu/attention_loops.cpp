@@ -8,7 +8,7 @@
 #define HWY_TARGET_INCLUDE "lib/backend/cpu/attention_loops.cpp"
 #include "lib/backend/cpu/simd.h"
 // after simd.h, which decides on the instruction set
-#include <hwy/contrib/math/math-inl.h>
+#include "lib/backend/cpu/exp-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace trainer::cpu::HWY_NAMESPACE {
@@ -45,9 +45,8 @@ HWY_INLINE hn::Vec<D> load_scores(D d, const float* s, int64_t i, int64_t length
   return hn::IfThenElse(inside, v, hn::Set(d, -std::numeric_limits<float>::infinity()));
 }
 
-/// Probabilities of the scores scale s, and the logarithm of each row's sum; p may be s.
 template <class T>
-void softmax_rows(float* s, int64_t length, int64_t stride, float scale, T* p, float* lse) {
+void softmax_rows(float* s, int64_t length, int64_t stride, float scale, T* p, float* factors, float* lse) {
   const Padded d;
   for (int64_t r = 0; r < length; ++r, s += stride, p += stride) {
     auto top = load_scores(d, s, 0, length);
@@ -56,71 +55,91 @@ void softmax_rows(float* s, int64_t length, int64_t stride, float scale, T* p, f
     auto sums = hn::Zero(d);
     for_padded(stride, [&](auto, int64_t i) HWY_ATTR {
       const auto v = load_scores(d, s, i, length);
-      const auto e = hn::Exp(d, hn::MulSub(v, hn::Set(d, scale), hn::Set(d, largest)));
-      hn::StoreU(e, d, s + i);
+      const auto e = exp(d, hn::MulSub(v, hn::Set(d, scale), hn::Set(d, largest)));
+      store(e, d, p + i);
       sums = hn::Add(sums, e);
     });
     const float sum = hn::GetLane(hn::SumOfLanes(d, sums));
-    for_padded(stride, [&](auto, int64_t i) HWY_ATTR {
-      store(hn::Mul(hn::LoadU(d, s + i), hn::Set(d, 1.0F / sum)), d, p + i);
-    });
+    factors[r] = 1.0F / sum;
     lse[r] = largest + std::log(sum);
   }
 }
 
-void softmax(float* s, int64_t length, int64_t stride, float scale, const Elements& p, float* lse) {
-  with_element(p.dtype, [&]<class T>(T) HWY_ATTR { softmax_rows(s, length, stride, scale, p.as<T>(), lse); });
+void softmax(float* s, int64_t length, int64_t stride, float scale, const Elements& p, float* factors,
+             float* lse) {
+  with_element(p.dtype,
+               [&]<class T>(T) HWY_ATTR { softmax_rows(s, length, stride, scale, p.as<T>(), factors, lse); });
 }
 
-/// The same probabilities again: s = exp(scale s - lse), and p a copy of it.
-template <class T>
-void probabilities_of(float* s, int64_t length, int64_t stride, float scale, const float* lse, T* p) {
-  for (int64_t r = 0; r < length; ++r, s += stride, p += stride) {
+/// Rows of a result that is computed by f(d, row, i), two at a time.
+template <class T, class F>
+HWY_INLINE void write_operand(int64_t length, int64_t stride, const Operand& to, const F& f) {
+  for (int64_t r = 0; r < length; r += 2) {
+    T* row = to.rows ? to.rows.as<T>() + r * stride : nullptr;
+    const bool two = r + 1 < length;
     for_padded(stride, [&](auto d, int64_t i) HWY_ATTR {
-      const auto e = hn::Exp(d, hn::MulSub(hn::LoadU(d, s + i), hn::Set(d, scale), hn::Set(d, lse[r])));
-      hn::StoreU(e, d, s + i);
-      if constexpr (!std::is_same_v<T, float>) store(e, d, p + i);
+      const auto first = f(d, r, i), second = two ? f(d, r + 1, i) : hn::Zero(d);
+      if (row != nullptr) {
+        store(first, d, row + i);
+        if (two) store(second, d, row + stride + i);
+      }
+      if (to.row_pairs != nullptr) store_pairs(first, second, d, to.row_pairs + r / 2 * stride + i);
     });
   }
 }
 
 void probabilities(float* s, int64_t length, int64_t stride, float scale, const float* lse,
-                   const Elements& p) {
-  with_element(p.dtype,
-               [&]<class T>(T) HWY_ATTR { probabilities_of(s, length, stride, scale, lse, p.as<T>()); });
-}
-
-/// dS = p (dP - dy . y), a row of dy and y [width] for each row of scores: added to dbias [length, length] if
-/// there is one, and scale dS to ds, which may be dp.
-template <class T>
-void score_gradients_of(const float* p, const float* dp, const T* dy, const T* y, int64_t y_stride,
-                        int64_t width, int64_t length, int64_t stride, float scale, T* ds, float* dbias) {
-  for (int64_t r = 0; r < length; ++r, p += stride, dp += stride, ds += stride) {
-    float delta = 0;
-    for_vectors(0, width, [&](auto d, int64_t i) HWY_ATTR {
-      const int64_t at = r * y_stride + i;
-      delta += hn::GetLane(hn::SumOfLanes(d, hn::Mul(load(d, dy + at), load(d, y + at))));
+                   const Operand& p) {
+  with_element(p.rows.dtype, [&]<class T>(T) HWY_ATTR {
+    write_operand<T>(length, stride, p, [&](auto d, int64_t r, int64_t i) HWY_ATTR {
+      const auto v = load_scores(d, s + r * stride, i, length);
+      const auto e = exp(d, hn::MulSub(v, hn::Set(d, scale), hn::Set(d, lse[r])));
+      hn::StoreU(e, d, s + r * stride + i);
+      return e;
     });
-    const auto gradient = [&](auto d, int64_t i) HWY_ATTR {
-      return hn::Mul(hn::LoadU(d, p + i), hn::Sub(hn::LoadU(d, dp + i), hn::Set(d, delta)));
-    };
-    if (dbias != nullptr) {
-      float* row = dbias + r * length;
-      for_vectors(0, length, [&](auto d, int64_t i) HWY_ATTR {
-        hn::StoreU(hn::Add(hn::LoadU(d, row + i), gradient(d, i)), d, row + i);
-      });
-    }
-    for_padded(stride, [&](auto d, int64_t i)
-                           HWY_ATTR { store(hn::Mul(gradient(d, i), hn::Set(d, scale)), d, ds + i); });
-  }
+  });
 }
 
-void score_gradients(const float* p, const float* dp, const Elements& dy, const Elements& y, int64_t y_stride,
-                     int64_t width, int64_t length, int64_t stride, float scale, const Elements& ds,
-                     float* dbias) {
-  with_element(ds.dtype, [&]<class T>(T) HWY_ATTR {
-    score_gradients_of(p, dp, dy.as<const T>(), y.as<const T>(), y_stride, width, length, stride, scale,
-                       ds.as<T>(), dbias);
+template <class T>
+HWY_INLINE float dot(const T* a, const T* b, int64_t n) {
+  const Full full;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(full));
+  auto sums = hn::Zero(full);
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) sums = hn::MulAdd(load(full, a + i), load(full, b + i), sums);
+  float sum = hn::GetLane(hn::SumOfLanes(full, sums));
+  for_vectors(i, n, [&](auto d, int64_t e) HWY_ATTR {
+    sum += hn::GetLane(hn::SumOfLanes(d, hn::Mul(load(d, a + e), load(d, b + e))));
+  });
+  return sum;
+}
+
+template <class T>
+void row_dots_of(const ElementRows& x, const ElementRows& y, int64_t rows, float* dots) {
+  for (int64_t r = 0; r < rows; ++r)
+    dots[r] = dot(x.at.as<const T>() + r * x.stride, y.at.as<const T>() + r * y.stride, x.width);
+}
+
+void row_dots(const ElementRows& x, const ElementRows& y, int64_t rows, float* dots) {
+  with_element(x.at.dtype, [&]<class T>(T) HWY_ATTR { row_dots_of<T>(x, y, rows, dots); });
+}
+
+void score_gradients(const float* p, const float* dp, const float* deltas, int64_t length, int64_t stride,
+                     float scale, const Operand& ds, float* dbias) {
+  const auto gradient = [&](auto d, int64_t r, int64_t i) HWY_ATTR {
+    const int64_t at = r * stride + i;
+    return hn::Mul(hn::LoadU(d, p + at), hn::Sub(hn::LoadU(d, dp + at), hn::Set(d, deltas[r])));
+  };
+  for (int64_t r = 0; dbias != nullptr && r < length; ++r) {
+    float* row = dbias + r * length;
+    for_vectors(0, length, [&](auto d, int64_t i) HWY_ATTR {
+      hn::StoreU(hn::Add(hn::LoadU(d, row + i), gradient(d, r, i)), d, row + i);
+    });
+  }
+  with_element(ds.rows.dtype, [&]<class T>(T) HWY_ATTR {
+    write_operand<T>(length, stride, ds, [&](auto d, int64_t r, int64_t i) HWY_ATTR {
+      return hn::Mul(gradient(d, r, i), hn::Set(d, scale));
+    });
   });
 }
 
@@ -134,23 +153,26 @@ namespace trainer::cpu {
 HWY_EXPORT(add_terms);
 HWY_EXPORT(softmax);
 HWY_EXPORT(probabilities);
+HWY_EXPORT(row_dots);
 HWY_EXPORT(score_gradients);
 
 void add_terms(float* s, int64_t length, int64_t stride, float scale, const float* bias, const float* mask) {
   HWY_DYNAMIC_DISPATCH(add_terms)(s, length, stride, scale, bias, mask);
 }
-void softmax(float* s, int64_t length, int64_t stride, float scale, const Elements& p, float* lse) {
-  HWY_DYNAMIC_DISPATCH(softmax)(s, length, stride, scale, p, lse);
+void softmax(float* s, int64_t length, int64_t stride, float scale, const Elements& p, float* factors,
+             float* lse) {
+  HWY_DYNAMIC_DISPATCH(softmax)(s, length, stride, scale, p, factors, lse);
 }
 void probabilities(float* s, int64_t length, int64_t stride, float scale, const float* lse,
-                   const Elements& p) {
+                   const Operand& p) {
   HWY_DYNAMIC_DISPATCH(probabilities)(s, length, stride, scale, lse, p);
 }
-void score_gradients(const float* p, const float* dp, const Elements& dy, const Elements& y, int64_t y_stride,
-                     int64_t width, int64_t length, int64_t stride, float scale, const Elements& ds,
-                     float* dbias) {
-  HWY_DYNAMIC_DISPATCH(score_gradients)
-  (p, dp, dy, y, y_stride, width, length, stride, scale, ds, dbias);
+void row_dots(const ElementRows& x, const ElementRows& y, int64_t rows, float* dots) {
+  HWY_DYNAMIC_DISPATCH(row_dots)(x, y, rows, dots);
+}
+void score_gradients(const float* p, const float* dp, const float* deltas, int64_t length, int64_t stride,
+                     float scale, const Operand& ds, float* dbias) {
+  HWY_DYNAMIC_DISPATCH(score_gradients)(p, dp, deltas, length, stride, scale, ds, dbias);
 }
 
 }  // namespace trainer::cpu

@@ -21,17 +21,25 @@ class BackwardChunks {
       partial_ = Storage(static_cast<size_t>(chunks_ * heads_ * square_) * sizeof(float), Device{});
   }
 
-  /// Calls step(n, h, sum) for all samples and heads, with the matrix that dbias of head h is added to, or null.
-  /// make() gives a thread its step; `grain` samples and heads are worth a thread.
+  struct Head {
+    int64_t n, h;  ///< the sample and the head in it
+  };
+  /// Calls step(head, next, sum) for all samples and heads, with the matrix that dbias of the head is added to, or null.
+  /// `next` is what will probably follow, and may be past the last sample. make() gives a thread its step; `grain`
+  /// samples and heads are worth a thread.
   template <class Make>
   void run(int64_t grain, const Make& make) const {
     parallel_for(chunks_ * heads_, chunks_of(grain, chunk_), [&](int64_t begin, int64_t end) {
-      const auto step = make();
+      auto step = make();
       for (int64_t i = begin; i < end; ++i) {
         const int64_t first = i / heads_ * chunk_, h = i % heads_;
         float* sum = dbias_ == nullptr ? nullptr : sums() + i * square_;
         if (sum != nullptr) std::fill_n(sum, square_, 0.0F);
-        for (int64_t n = first; n < std::min(samples_, first + chunk_); ++n) step(n, h, sum);
+        const int64_t last = std::min(samples_, first + chunk_) - 1;
+        for (int64_t n = first; n <= last; ++n) {
+          step(Head{n, h}, n < last ? Head{n + 1, h} : Head{(i + 1) / heads_ * chunk_, (i + 1) % heads_},
+               sum);
+        }
       }
     });
     if (dbias_ != nullptr) combine();

@@ -8,7 +8,7 @@
 #define HWY_TARGET_INCLUDE "lib/backend/cpu/gelu.cpp"
 #include "lib/backend/cpu/simd.h"
 // after simd.h, which decides on the instruction set
-#include <hwy/contrib/math/math-inl.h>
+#include "lib/backend/cpu/exp-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace trainer::cpu::HWY_NAMESPACE {
@@ -38,7 +38,7 @@ HWY_INLINE Both<V> exact(D d, V x) {
   p = hn::MulAdd(p, t, hn::Set(d, 0.201222863F));
   p = hn::MulAdd(p, t, hn::Set(d, 0.182956102F));
   p = hn::MulAdd(p, t, hn::Set(d, 0.186357793F));
-  const auto exponential = hn::Exp(d, hn::Neg(hn::Mul(z, z)));
+  const auto exponential = exp(d, hn::Neg(hn::Mul(z, z)));
   const auto tail = hn::Mul(hn::Mul(hn::Set(d, 0.5F), hn::Mul(p, t)), exponential);  // Phi(-|x|)
   const auto phi = hn::IfThenElse(hn::Lt(x, hn::Zero(d)), tail, hn::Sub(one, tail));
   const auto density = hn::Mul(exponential, hn::Set(d, 0.398942280F));
@@ -53,7 +53,7 @@ HWY_INLINE Both<V> by_tanh(D d, V x) {
   const auto square = hn::Mul(x, x);
   const auto u = hn::Mul(x, hn::MulAdd(square, hn::Set(d, cubic), hn::Set(d, linear)));
   // exp must stay finite; s has long become 0 there, and x is not infinite in a network that trains.
-  const auto e = hn::Exp(d, hn::Min(hn::Neg(u), hn::Set(d, 87.0F)));
+  const auto e = exp(d, hn::Min(hn::Neg(u), hn::Set(d, 87.0F)));
   const auto s = hn::Div(one, hn::Add(one, e));
   const auto inner = hn::Mul(x, hn::MulAdd(square, hn::Set(d, 3 * cubic), hn::Set(d, linear)));
   return {hn::Mul(x, s), hn::MulAdd(hn::Mul(s, hn::Sub(one, s)), inner, s)};

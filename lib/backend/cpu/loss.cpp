@@ -11,7 +11,7 @@
 #define HWY_TARGET_INCLUDE "lib/backend/cpu/loss.cpp"
 #include "lib/backend/cpu/simd.h"
 // after simd.h, which decides on the instruction set
-#include <hwy/contrib/math/math-inl.h>
+#include "lib/backend/cpu/exp-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace trainer::cpu::HWY_NAMESPACE {
@@ -30,7 +30,7 @@ float log_sum_exp(const float* row, int64_t classes) {
   if (!std::isfinite(largest)) return largest;
   double sum = 0;
   for_vectors(0, classes, [&](auto d, int64_t k) HWY_ATTR {
-    sum += hn::GetLane(hn::SumOfLanes(d, hn::Exp(d, hn::Sub(hn::LoadU(d, row + k), hn::Set(d, largest)))));
+    sum += hn::GetLane(hn::SumOfLanes(d, exp(d, hn::Sub(hn::LoadU(d, row + k), hn::Set(d, largest)))));
   });
   return static_cast<float>(largest + std::log(sum));
 }
@@ -38,7 +38,7 @@ float log_sum_exp(const float* row, int64_t classes) {
 /// out = scale exp(row - lse) + shift.
 void softmax(const float* row, float lse, float scale, float shift, int64_t classes, float* out) {
   for_vectors(0, classes, [&](auto d, int64_t k) HWY_ATTR {
-    const auto e = hn::Exp(d, hn::Sub(hn::LoadU(d, row + k), hn::Set(d, lse)));
+    const auto e = exp(d, hn::Sub(hn::LoadU(d, row + k), hn::Set(d, lse)));
     hn::StoreU(hn::MulAdd(e, hn::Set(d, scale), hn::Set(d, shift)), d, out + k);
   });
 }

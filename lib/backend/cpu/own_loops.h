@@ -1,4 +1,4 @@
-// Switches between oneDNN's convolutions and loops of our own (winograd.h, depthwise.h).
+// Switches between oneDNN's kernels and loops of our own (winograd.h, depthwise.h, attention_head.h).
 #pragma once
 
 #include <atomic>

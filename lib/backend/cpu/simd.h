@@ -66,22 +66,35 @@ template <class D>
 HWY_INLINE void store(hn::Vec<D> v, D d, float* p) {
   hn::StoreU(v, d, p);
 }
-/// The bits of bf16 lanes.
+/// The bits of bf16 lanes, in the upper halves of words; the lower halves are not clear.
 template <class D>
-HWY_INLINE auto to_bf16(hn::Vec<D> v, D) {
+HWY_INLINE auto round_to_bf16(hn::Vec<D> v, D) {
   const hn::RebindToUnsigned<D> bits;
-  const hn::RebindToSigned<D> whole;
-  const hn::Rebind<uint16_t, D> half;
   const auto u = hn::BitCast(bits, v);
   const auto odd = hn::And(hn::ShiftRight<16>(u), hn::Set(bits, 1));
-  const auto rounded = hn::ShiftRight<16>(hn::Add(u, hn::Add(odd, hn::Set(bits, 0x7FFF))));
-  const auto quiet = hn::Or(hn::ShiftRight<16>(u), hn::Set(bits, 0x40));  // NaN stays NaN
-  const auto result = hn::IfThenElse(hn::RebindMask(bits, hn::IsNaN(v)), quiet, rounded);
-  return hn::DemoteTo(half, hn::BitCast(whole, result));
+  const auto rounded = hn::Add(u, hn::Add(odd, hn::Set(bits, 0x7FFF)));
+  const auto quiet = hn::Or(u, hn::Set(bits, 0x400000));  // NaN stays NaN
+  return hn::IfThenElse(hn::RebindMask(bits, hn::IsNaN(v)), quiet, rounded);
+}
+/// The same in halves.
+template <class D>
+HWY_INLINE auto to_bf16(hn::Vec<D> v, D d) {
+  const hn::RebindToSigned<D> whole;
+  const hn::Rebind<uint16_t, D> half;
+  return hn::DemoteTo(half, hn::BitCast(whole, hn::ShiftRight<16>(round_to_bf16(v, d))));
 }
 template <class D>
 HWY_INLINE void store(hn::Vec<D> v, D d, bf16* p) {
   hn::StoreU(to_bf16(v, d), hn::Rebind<uint16_t, D>(), reinterpret_cast<uint16_t*>(p));
+}
+
+/// Pairs of bf16 lanes, the first in the lower halves of words.
+template <class D>
+HWY_INLINE void store_pairs(hn::Vec<D> first, hn::Vec<D> second, D d, uint32_t* p) {
+  const hn::RebindToUnsigned<D> bits;
+  const auto low = hn::ShiftRight<16>(round_to_bf16(first, d));
+  const auto high = hn::And(round_to_bf16(second, d), hn::Set(bits, 0xFFFF0000U));
+  hn::StoreU(hn::Or(low, high), bits, p);
 }
 
 /// As store(), past the caches if kPast: for what is read again only when they have long forgotten it. p has

@@ -1,21 +1,14 @@
-// Attention in windows, one (window, head) after the other on each thread: q, k and v of a head are gathered
-// into a small workspace of f32, where everything is computed, and results are scattered from there.
-//
-// The products are our own: at 49 tokens of 32 channels it counts what a library does before and after the
-// arithmetic. 16-bit tensors are f32 from the gathering on.
+// Attention in windows, one (window, head) after the other on each thread: q, k and v of a head are gathered from the
+// map's rows, and results are scattered back.
 #include "lib/ops/window_attention.h"
 
-#include <cstring>
-
 #include "lib/backend/cpu/any_float.h"
-#include "lib/backend/cpu/attention_loops.h"
+#include "lib/backend/cpu/attention_head.h"
 #include "lib/backend/cpu/backward_chunks.h"
-#include "lib/backend/cpu/window_attention_loops.h"
+#include "lib/backend/cpu/onednn.h"
 
 namespace trainer::cpu {
 namespace {
-
-constexpr int64_t padded(int64_t n) { return (n + 15) / 16 * 16; }
 
 /// Extents, and where the rows of windows lie.
 struct Layout {
@@ -25,11 +18,15 @@ struct Layout {
         heads(qkv.size(4)),
         width(qkv.size(5)),
         length(windows.length()),
+        type(qkv.dtype()),
         scale(static_cast<float>(args.scale)) {}
   ops::Windows windows;
   int64_t samples;  ///< windows of all maps
   int64_t heads, width, length;
+  DType type;
   float scale;
+
+  HeadShape shape(HeadShape::Pass pass) const { return {length, width, type, pass}; }
 
   int64_t square() const { return length * length; }
   int64_t row_values(int64_t n, int64_t h) const { return (n * heads + h) * length; }
@@ -64,11 +61,11 @@ class Terms {
     }
   }
 
-  /// s = scale s + bias + mask; returns the scale that is left to apply.
-  float add(int64_t n, int64_t h, float* s) const {
+  /// scores = scale scores + bias + mask; returns the scale that is left to apply.
+  float add(AttentionHead& head, int64_t n, int64_t h) const {
     const int kind = at_.windows.mask_kind(n % at_.windows.count());
     if (bias_ == nullptr && kind == 0) return at_.scale;
-    add_terms(s, at_.length, padded(at_.length), at_.scale,
+    add_terms(head.scores(), at_.length, head.along(), at_.scale,
               bias_ == nullptr ? nullptr : bias_ + h * at_.square(),
               kind == 0 ? nullptr : masks() + (kind - 1) * at_.square());
     return 1;
@@ -81,123 +78,97 @@ class Terms {
   Storage masks_;
 };
 
-/// A thread's matrices of one window and head, and products of them. Rows of channels [length, width] and of
-/// scores [length, length], and channels transposed [width, length], are all padded.
-class Workspace {
+/// Matrix i of `count` of a head in a tensor [tokens, count, heads, width].
+struct Matrix {
+  Elements tensor;
+  int64_t i = 0, count = 1;
+
+  /// From a token on.
+  ElementRows rows(const Layout& at, int64_t token, int64_t h) const {
+    const int64_t stride = count * at.heads * at.width;
+    return {tensor.from(token * stride + (i * at.heads + h) * at.width), stride, at.width};
+  }
+};
+
+/// A thread's copies [length, width] of `count` matrices.
+class Gathered {
  public:
-  /// How many matrices of each kind.
-  struct Counts {
-    int64_t channels, transposed, scores;
-  };
-  Workspace(const Layout& at, const Counts& n)
-      : at_(at),
-        across_(padded(at.width)),
-        along_(padded(at.length)),
-        transposed_(n.channels * at.length * across_),
-        scores_(transposed_ + n.transposed * at.width * along_),
-        memory_(static_cast<size_t>(bytes(at, n)), Device{}) {
-    std::memset(memory_.data(), 0, memory_.bytes());  // padding: numbers that do not make arithmetic slow
-  }
-
+  Gathered(const Layout& at, int64_t count)
+      : at_(at), memory_(static_cast<size_t>(bytes(at, count)), Device{}) {}
   /// Before threads make theirs.
-  static void reserve(const Layout& at, const Counts& n) { reserve_for_threads(bytes(at, n)); }
+  static void reserve(const Layout& at, int64_t count) { reserve_for_threads(bytes(at, count)); }
 
-  float* channels(int64_t i) const { return data() + i * at_.length * across_; }
-  float* transposed(int64_t i) const { return data() + transposed_ + i * at_.width * along_; }
-  float* scores(int64_t i) const { return data() + scores_ + i * at_.length * along_; }
-
-  /// Matrices [first, first + count) from the tensor [tokens, count, heads, width], and back.
-  void gather(const Elements& x, int64_t n, int64_t h, int64_t first, int64_t count) const {
-    each_run(n, h, first, count, [&](int64_t at, int64_t stride, int64_t rows, float* y) {
-      read_rows(x.from(at), stride, rows, at_.width, y, across_);
+  /// Copy i.
+  ElementRows rows(int64_t i) const {
+    Elements e(reinterpret_cast<const float*>(memory_.data() + i * bytes(at_, 1)));
+    e.dtype = at_.type;
+    return {e, at_.width, at_.width};
+  }
+  /// Makes copy i, of window n and head h.
+  ElementRows gather(int64_t i, const Matrix& m, int64_t n, int64_t h) const {
+    const ElementRows to = rows(i);
+    at_.runs(n, [&](int64_t token, int64_t row, int64_t count) {
+      copy_rows(m.rows(at_, token, h), count, to.from(row));
     });
+    return to;
   }
-  /// What gather() will read of matrix i of `count`; nothing if there is no window n.
-  void prefetch(const Elements& x, int64_t n, int64_t h, int64_t i, int64_t count) const {
-    if (n >= at_.samples) return;
-    const int64_t stride = count * at_.heads * at_.width;
-    at_.runs(n, [&](int64_t token, int64_t, int64_t rows) {
-      prefetch_rows(x.from(token * stride + (i * at_.heads + h) * at_.width), stride, rows, at_.width);
-    });
-  }
-  void scatter(const Elements& x, int64_t n, int64_t h, int64_t first, int64_t count) const {
-    each_run(n, h, first, count, [&](int64_t at, int64_t stride, int64_t rows, const float* y) {
-      write_rows(y, across_, rows, at_.width, x.from(at), stride);
-    });
-  }
-
-  void transpose(const float* x, float* y) const {
-    cpu::transpose(x, across_, at_.length, at_.width, y, along_);
-  }
-  /// s = x y^T, given y^T.
-  void scores_of(const float* x, const float* transposed, float* s) const {
-    multiply({at_.length, at_.length, at_.width, across_, 1, along_, along_}, x, transposed, s);
-  }
-  /// y = s x
-  void apply(const float* s, const float* x, float* y) const {
-    multiply({at_.length, at_.width, at_.length, along_, 1, across_, across_}, s, x, y);
-  }
-  /// y = s^T x
-  void apply_transposed(const float* s, const float* x, float* y) const {
-    multiply({at_.length, at_.width, at_.length, 1, along_, across_, across_}, s, x, y);
-  }
-
-  int64_t across() const { return across_; }
-  int64_t along() const { return along_; }
 
  private:
-  static int64_t bytes(const Layout& at, const Counts& n) {
-    const int64_t across = padded(at.width), along = padded(at.length);
-    const int64_t floats =
-        n.channels * at.length * across + n.transposed * at.width * along + n.scores * at.length * along;
-    return floats * static_cast<int64_t>(sizeof(float));
-  }
-  float* data() const { return reinterpret_cast<float*>(memory_.data()); }
-  template <class F>
-  void each_run(int64_t n, int64_t h, int64_t first, int64_t count, const F& f) const {
-    const int64_t stride = count * at_.heads * at_.width;
-    at_.runs(n, [&](int64_t token, int64_t row, int64_t rows) {
-      for (int64_t i = 0; i < count; ++i) {
-        f(token * stride + (i * at_.heads + h) * at_.width, stride, rows,
-          channels(first + i) + row * across_);
-      }
-    });
+  static int64_t bytes(const Layout& at, int64_t count) {
+    return count * at.length * at.width * static_cast<int64_t>(size_of(at.type));
   }
   const Layout& at_;
-  int64_t across_, along_, transposed_, scores_;
   Storage memory_;
 };
+
+/// What gather() will read; nothing if there is no window n.
+void prefetch(const Layout& at, const Matrix& m, int64_t n, int64_t h) {
+  if (n >= at.samples) return;
+  at.runs(n, [&](int64_t token, int64_t, int64_t count) { prefetch_rows(m.rows(at, token, h), count); });
+}
+
+void scatter(const Layout& at, const AttentionHead& head, const float* result, const float* factors,
+             const Matrix& m, int64_t n, int64_t h) {
+  at.runs(n, [&](int64_t token, int64_t row, int64_t count) {
+    write_rows(result + row * head.across(), head.across(), factors == nullptr ? nullptr : factors + row,
+               count, m.rows(at, token, h));
+  });
+}
+
+/// Pairs of bf16 have to lie in one head.
+bool is_odd(const Tensor& qkv) { return qkv.dtype() != DType::f32 && qkv.size(5) % 2 != 0; }
 
 void forward(const Tensor& qkv, const Tensor& bias, const ops::WindowAttentionArgs& args, Tensor& y,
              Tensor& lse) {
   static constexpr auto op = ops::WindowAttention::name;
   if (y.numel() == 0) return;
+  if (is_odd(qkv)) return in_f32<ops::WindowAttention, forward>(qkv, bias, args, y, lse);
   const Layout at(qkv, args);
   const Terms terms(op, at, bias);
-  const Elements in(op, qkv), out(op, y);
+  const Elements in(op, qkv);
+  const Matrix q{in, 0, 3}, k{in, 1, 3}, v{in, 2, 3}, out{Elements(op, y)};
   float* plse = floats(op, lse);
-  static constexpr Workspace::Counts counts{.channels = 4, .transposed = 1, .scores = 1};
-  Workspace::reserve(at, counts);
+  const HeadShape shape = at.shape(HeadShape::Pass::forward);
+  AttentionHead::reserve(shape);
+  Gathered::reserve(at, 3);
   parallel_for(at.samples * at.heads, at.grain(), [&](int64_t begin, int64_t end) {
-    const Workspace space(at, counts);
-    float *q = space.channels(0), *k = space.channels(1), *v = space.channels(2), *py = space.channels(3);
-    float *transposed = space.transposed(0), *s = space.scores(0);
+    AttentionHead head(shape);
+    const Gathered local(at, 3);
     for (int64_t i = begin; i < end; ++i) {
       const int64_t n = i / at.heads, h = i % at.heads;
-      space.gather(in, n, h, 0, 3);
+      const ElementRows hq = local.gather(0, q, n, h), hk = local.gather(1, k, n, h),
+                        hv = local.gather(2, v, n, h);
       // Between the products, so that memory works while they do.
-      const auto prefetch = [&](int64_t part) {
-        space.prefetch(in, (i + 1) / at.heads, (i + 1) % at.heads, part, 3);
+      const auto prefetch_next = [&](const Matrix& m) {
+        prefetch(at, m, (i + 1) / at.heads, (i + 1) % at.heads);
       };
-      space.transpose(k, transposed);
-      space.scores_of(q, transposed, s);
-      prefetch(0);
-      const float rest = terms.add(n, h, s);
-      softmax(s, at.length, space.along(), rest, Elements(s), plse + at.row_values(n, h));
-      prefetch(1);
-      space.apply(s, v, py);
-      prefetch(2);
-      space.scatter(out, n, h, 3, 1);
+      head.multiply(hq, hk);
+      prefetch_next(q);
+      head.softmax(terms.add(head, n, h), plse + at.row_values(n, h));
+      prefetch_next(k);
+      const float* rows = head.output(hv);
+      prefetch_next(v);
+      scatter(at, head, rows, head.factors(), out, n, h);
     }
   });
 }
@@ -205,35 +176,27 @@ void forward(const Tensor& qkv, const Tensor& bias, const ops::WindowAttentionAr
 struct Backward {
   const Layout& at;
   const Terms& terms;
-  Elements dy, qkv, y, dqkv;
+  Matrix dy, q, k, v, y, dq, dk, dv;
   const float* lse;
 
   /// One window and head; dbias [length, length] may be null.
-  void run(const Workspace& space, int64_t n, int64_t h, float* dbias) const {
-    const float *q = space.channels(0), *k = space.channels(1), *v = space.channels(2),
-                *py = space.channels(3), *g = space.channels(4);
-    float *dq = space.channels(5), *dk = space.channels(6), *dv = space.channels(7);
-    float *transposed = space.transposed(0), *p = space.scores(0), *ds = space.scores(1);
-    space.gather(qkv, n, h, 0, 3);
-    space.gather(y, n, h, 3, 1);
-    space.gather(dy, n, h, 4, 1);
-    space.prefetch(y, n + 1, h, 0, 1);
-    space.transpose(k, transposed);
-    space.scores_of(q, transposed, p);
-    space.prefetch(dy, n + 1, h, 0, 1);
-    const float rest = terms.add(n, h, p);
-    probabilities(p, at.length, space.along(), rest, lse + at.row_values(n, h), Elements(p));
-    space.apply_transposed(p, g, dv);
-    space.prefetch(qkv, n + 1, h, 0, 3);
-    space.transpose(v, transposed);
-    space.scores_of(g, transposed, ds);
-    space.prefetch(qkv, n + 1, h, 1, 3);
-    score_gradients(p, ds, Elements(g), Elements(py), space.across(), at.width, at.length, space.along(),
-                    at.scale, Elements(ds), dbias);
-    space.apply(ds, k, dq);
-    space.prefetch(qkv, n + 1, h, 2, 3);
-    space.apply_transposed(ds, q, dk);
-    space.scatter(dqkv, n, h, 5, 3);
+  void run(AttentionHead& head, const Gathered& local, const BackwardChunks::Head& now,
+           const BackwardChunks::Head& next, float* dbias) const {
+    const auto [n, h] = now;
+    const ElementRows hq = local.gather(0, q, n, h), hk = local.gather(1, k, n, h),
+                      hv = local.gather(2, v, n, h), hy = local.gather(3, y, n, h),
+                      g = local.gather(4, dy, n, h);
+    prefetch(at, y, next.n, next.h);
+    head.multiply(hq, hk);
+    prefetch(at, dy, next.n, next.h);
+    head.probabilities(terms.add(head, n, h), lse + at.row_values(n, h));
+    scatter(at, head, head.dv(g), nullptr, dv, n, h);
+    prefetch(at, q, next.n, next.h);
+    head.score_gradients(g, hv, hy, at.scale, dbias);
+    prefetch(at, k, next.n, next.h);
+    scatter(at, head, head.dq(hk), nullptr, dq, n, h);
+    prefetch(at, v, next.n, next.h);
+    scatter(at, head, head.dk(hq), nullptr, dk, n, h);
   }
 };
 
@@ -245,22 +208,28 @@ void backward(const Tensor& dy, const Tensor& qkv, const Tensor& bias, const ops
     if (dbias.defined()) dbias.zero();
     return;
   }
+  if (is_odd(qkv))
+    return in_f32<ops::WindowAttentionBackward, backward>(dy, qkv, bias, args, y, lse, dqkv, dbias);
   const Layout at(qkv, args);
   const Terms terms(op, at, bias);
-  const Backward step{
-      at, terms, Elements(op, dy), Elements(op, qkv), Elements(op, y), Elements(op, dqkv), floats(op, lse)};
-  static constexpr Workspace::Counts counts{.channels = 8, .transposed = 1, .scores = 2};
-  Workspace::reserve(at, counts);
+  const Elements in(op, qkv), out(op, dqkv);
+  const Backward step{at,          terms,       {Elements(op, dy)}, {in, 0, 3},
+                      {in, 1, 3},  {in, 2, 3},  {Elements(op, y)},  {out, 0, 3},
+                      {out, 1, 3}, {out, 2, 3}, floats(op, lse)};
+  const HeadShape shape = at.shape(HeadShape::Pass::backward);
+  static constexpr int64_t matrices = 5;
+  AttentionHead::reserve(shape);
+  Gathered::reserve(at, matrices);
   BackwardChunks(at.samples, at.heads, at.length, pdbias).run(at.grain(), [&] {
-    return [&step, space = Workspace(at, counts)](int64_t n, int64_t h, float* sum) {
-      step.run(space, n, h, sum);
-    };
+    return
+        [&step, head = AttentionHead(shape), local = Gathered(at, matrices)](
+            const auto& now, const auto& next, float* sum) mutable { step.run(head, local, now, next, sum); };
   });
 }
 
 [[maybe_unused]] const bool added[] = {
-    add_kernel<ops::WindowAttention, forward, f32_and_bf16>(),
-    add_kernel<ops::WindowAttentionBackward, backward, f32_and_bf16>(),
+    add_kernel<ops::WindowAttention, forward, native_in_onednn>(),
+    add_kernel<ops::WindowAttentionBackward, backward, native_in_onednn>(),
 };
 
 }  // namespace
