@@ -3,6 +3,7 @@
 #include <array>
 
 #include "lib/backend/cpu/depthwise.h"
+#include "lib/backend/cpu/unfolded.h"
 #include "lib/backend/cpu/winograd.h"
 #include "tests/ops/cases.h"
 
@@ -154,6 +155,7 @@ TEST_CASE("conv2d: backends, by loops of our own or not", "[conv2d][backends]") 
     INFO("0: oneDNN alone, 1: where faster, 2: ours wherever possible: " << static_cast<int>(loops));
     cpu::set_winograd(loops);
     cpu::set_depthwise(loops);
+    cpu::set_unfolded(loops);
     compare_backends("conv2d", cases,
                      has_kernels<ops::Conv2d, ops::Conv2dBackwardData, ops::Conv2dBackwardWeight>);
   }

@@ -2,7 +2,7 @@
 // from the layout that the primitive prefers, which is worth it for all but the smallest maps: with plain
 // weights oneDNN falls back to im2col + GEMM at half the speed. Where that is faster, 3x3 convolutions go to
 // winograd.h, those with a filter per channel to depthwise.h, and those of single pixels are products of
-// matrices.
+// matrices, as gradients of weights of strided filters can be (unfolded.h).
 #include "lib/ops/conv.h"
 
 #include "lib/backend/cpu/any_float.h"
@@ -12,6 +12,7 @@
 #include "lib/backend/cpu/packing.h"
 #include "lib/backend/cpu/pieces.h"
 #include "lib/backend/cpu/primitive_cache.h"
+#include "lib/backend/cpu/unfolded.h"
 #include "lib/backend/cpu/winograd.h"
 
 namespace trainer::cpu {
@@ -254,8 +255,10 @@ void backward_weight(const Tensor& dy, const Tensor& x, const ops::Conv2dArgs& a
   }
   if (depthwise::wanted_backward_weight(x, dw, args))
     return depthwise::backward_weight(dy, x, args, dw, dbias);
-  if (winograd::wanted(dy, dw, args))
+  if (winograd::wanted_backward_weight(dy, dw, args))
     return in_f32<ops::Conv2dBackwardWeight, winograd::backward_weight>(dy, x, args, dw, dbias);
+  if (unfolded::wanted_backward_weight(dy, dw, args))
+    return unfolded::backward_weight(dy, x, args, dw, dbias);
   Problem p{x.shape(), dw.shape(), dy.shape(), args, dbias.defined(), x.dtype()};
   // Threads within oneDNN's bf16 gradient spin for each other image by image. Small maps then take up to 30
   // times as long where other programs take turns with them; on larger ones it matters less.

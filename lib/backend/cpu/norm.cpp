@@ -19,7 +19,7 @@ using ops::BatchNormArgs;
 void sample_chunk(const Elements& x, const FoldedRows& m, int64_t begin, int64_t end,
                   const Rows<float>& scratch, const Samples& all) {
   float *center = scratch[0], *sums = scratch[1], *squares = scratch[2];
-  const int64_t few = std::min(m.block(), end - begin);
+  const int64_t few = std::min<int64_t>(8, end - begin);
   sum_rows(x.from(begin * m.columns), few, m.columns, center);
   for (int64_t c = 0; c < m.columns; ++c) center[c] /= static_cast<float>(few);
   for (int64_t r = begin; r < end; r += m.block()) {

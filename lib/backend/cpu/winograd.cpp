@@ -133,23 +133,34 @@ bool possible(const Tensor& maps, const Tensor& w, const ops::Conv2dArgs& args) 
          args.stride == ops::Pair(1) && args.dilation == ops::Pair(1) && args.groups == 1;
 }
 
-/// Multiplications of both methods, transforms counted in multiplications as they were measured: they take as
-/// long as 20 more channels on either side would, those of the filters as long as 6 more tiles. Lanes that are
-/// left empty cost the same as full ones. With a margin for what this leaves out (memory, mostly).
-bool is_faster(const Tensor& maps, const Tensor& w) {
+/// Multiplications of the direct method, which leaves out those with padding, for each of ours. Transforms are counted in
+/// multiplications as they were measured: they take as long as 20 more channels on either side would, those of the
+/// filters as long as 6 more tiles. Lanes that are left empty cost the same as full ones.
+double advantage(const Tensor& maps, const Tensor& w) {
   const int64_t lanes = panel_width() / 2, in = up(w.size(3), lanes), out = up(w.size(0), lanes);
-  const int64_t pixels = maps.size(0) * maps.size(1) * maps.size(2);
-  const int64_t direct = 9 * pixels * w.size(0) * w.size(3);
+  const int64_t positions =
+      maps.size(0) * (3 * maps.size(1) - 2) * (3 * maps.size(2) - 2);  // 9 a pixel inside
+  const int64_t direct = positions * w.size(0) * w.size(3);
   const int64_t ours = matrices * (tiles_of(maps.shape()) + 6) * (in * out + 20 * (in + out));
-  if (maps.dtype() == DType::f32) return 3 * direct >= 4 * ours;
-  // Direct sums in bf16 are nearly twice as fast as in f32 (many times with AMX), and ours need f32 copies.
-  return !has_amx() && 3 * direct >= 8 * ours;
+  return static_cast<double>(direct) / static_cast<double>(ours);
 }
+/// That makes it faster: a margin for what the count leaves out (memory, mostly).
+constexpr double enough = 4.0 / 3;
+
+/// Matrix units are many times as fast in bf16, of which ours need f32 copies.
+bool for_matrix_units(const Tensor& maps) { return maps.dtype() == DType::bf16 && has_amx(); }
 
 }  // namespace
 
 bool wanted(const Tensor& maps, const Tensor& w, const ops::Conv2dArgs& args) {
-  return possible(maps, w, args) && setting.wants(is_faster(maps, w));
+  const double needed =
+      maps.dtype() == DType::bf16 ? 2 * enough : enough;  // direct sums are nearly twice as fast
+  return possible(maps, w, args) && setting.wants(!for_matrix_units(maps) && advantage(maps, w) >= needed);
+}
+
+// oneDNN's sums over pixels gain less from bf16: as much as in f32 is enough.
+bool wanted_backward_weight(const Tensor& dy, const Tensor& dw, const ops::Conv2dArgs& args) {
+  return possible(dy, dw, args) && setting.wants(!for_matrix_units(dy) && advantage(dy, dw) >= enough);
 }
 
 void forward(const Tensor& x, const Tensor& w, const Tensor& bias, const ops::Conv2dArgs& args, Tensor& y) {

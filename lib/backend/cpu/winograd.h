@@ -14,8 +14,9 @@ void set_winograd(OwnLoops);
 namespace winograd {
 
 /// Whether a convolution, or a gradient of one, is to be computed here, on f32 copies of what is bf16. `maps`
-/// [N, H, W, C] is what it writes, or dy for the gradient of the weights; w [O, KH, KW, I].
+/// [N, H, W, C] is what it writes; w [O, KH, KW, I].
 bool wanted(const Tensor& maps, const Tensor& w, const ops::Conv2dArgs&);
+bool wanted_backward_weight(const Tensor& dy, const Tensor& dw, const ops::Conv2dArgs&);
 
 /// What ops::Conv2d, Conv2dBackwardData and Conv2dBackwardWeight compute, for filters 3x3, stride 1, dilation
 /// 1, one group, f32, and no empty tensor. Results do not depend on the number of threads.

@@ -1,10 +1,10 @@
-// Convolutions of common networks by loops of our own beside oneDNN's: 3x3 by Winograd's algorithm, or
-// depthwise.
+// Convolutions of common networks by loops of our own beside oneDNN's: 3x3 by Winograd's algorithm or, with stride 2,
+// gradients of weights as products of unfolded maps; or depthwise.
 //
-//   bench_conv [ROUNDS [THREADS [BATCH SIZE IN OUT] ...]]
+//   bench_conv [ROUNDS [THREADS [BATCH SIZE IN OUT STRIDE] ...]]
 //   bench_conv depthwise [ROUNDS [THREADS [BATCH SIZE CHANNELS KERNEL STRIDE] ...]]
 //
-// A line per layer and direction: milliseconds, median and least; depthwise in f32, then in bf16.
+// A line per layer and direction: milliseconds, median and least; in f32, then in bf16.
 //
 // Both alternate in one process, so that whatever else the machine does meets both. With one thread it is
 // processor time.
@@ -17,6 +17,7 @@
 
 #include "lib/backend/cpu/depthwise.h"
 #include "lib/backend/cpu/parallel.h"
+#include "lib/backend/cpu/unfolded.h"
 #include "lib/backend/cpu/winograd.h"
 #include "lib/base/rng.h"
 #include "lib/base/system.h"
@@ -33,6 +34,10 @@ struct Layer {
 Layer depthwise(int64_t batch, int64_t size, int64_t channels, int64_t kernel, int64_t stride) {
   return {batch,    size,   channels,
           channels, kernel, {.stride = stride, .padding = kernel / 2, .groups = channels}};
+}
+
+Layer regular(int64_t batch, int64_t size, int64_t in, int64_t out, int64_t stride = 1) {
+  return {batch, size, in, out, 3, {.stride = stride, .padding = 1}};
 }
 
 Tensor normal(const Shape& shape) {
@@ -67,6 +72,7 @@ void compare(const char* what, const Layer& l, DType dtype, int rounds, const st
     for (const bool on : {false, true}) {
       cpu::set_winograd(on ? cpu::OwnLoops::always : cpu::OwnLoops::off);
       cpu::set_depthwise(on ? cpu::OwnLoops::always : cpu::OwnLoops::off);
+      cpu::set_unfolded(on ? cpu::OwnLoops::always : cpu::OwnLoops::off);
       const double begin = clock_now();
       run();
       if (i >= 2) (on ? ours : onednn).all.push_back((clock_now() - begin) * 1e3);
@@ -100,10 +106,29 @@ int main(int argc, char** argv) {
   if (by_channel) --argc, ++argv;
   const int rounds = argc > 1 ? std::atoi(argv[1]) : 20;
   if (argc > 2) cpu::set_threads(std::atoi(argv[2]));
-  const std::vector<Layer> regular = {
-      {16, 56, 64, 64}, {16, 28, 128, 128}, {16, 14, 256, 256}, {16, 7, 512, 512},  // ResNets, 224 px
-      {64, 32, 64, 64}, {64, 16, 128, 128}, {64, 8, 256, 256},  {64, 4, 512, 512},  // ResNet-18, 32 px
-      {64, 8, 32, 32},  {64, 8, 32, 64},    {64, 8, 64, 64},    {64, 4, 64, 128},  {64, 4, 128, 128},
+  const std::vector<Layer> all_channels = {
+      // ResNets, 224 px
+      regular(16, 56, 64, 64),
+      regular(16, 28, 128, 128),
+      regular(16, 14, 256, 256),
+      regular(16, 7, 512, 512),
+      regular(16, 56, 128, 128, 2),
+      regular(16, 28, 256, 256, 2),
+      regular(16, 14, 512, 512, 2),
+      // ResNet-18, 32 px
+      regular(64, 32, 64, 64),
+      regular(64, 16, 128, 128),
+      regular(64, 8, 256, 256),
+      regular(64, 4, 512, 512),
+      regular(64, 32, 64, 128, 2),
+      regular(64, 16, 128, 256, 2),
+      regular(64, 8, 256, 512, 2),
+      // the CNN of the digits
+      regular(64, 8, 32, 32),
+      regular(64, 8, 32, 64),
+      regular(64, 8, 64, 64),
+      regular(64, 4, 64, 128),
+      regular(64, 4, 128, 128),
   };
   const std::vector<Layer> one_filter_per_channel = {
       // MobileNetV2, 224 px
@@ -129,18 +154,14 @@ int main(int argc, char** argv) {
       depthwise(16, 14, 384, 7, 1),
       depthwise(16, 7, 768, 7, 1),
   };
-  std::vector<Layer> layers = by_channel ? one_filter_per_channel : regular;
+  std::vector<Layer> layers = by_channel ? one_filter_per_channel : all_channels;
   if (argc > 3) layers.clear();
-  for (int i = 3; !by_channel && i + 3 < argc; i += 4) {
-    layers.push_back(
-        {std::atol(argv[i]), std::atol(argv[i + 1]), std::atol(argv[i + 2]), std::atol(argv[i + 3])});
+  for (int i = 3; i + 4 < argc; i += 5) {
+    const auto number = [&](int k) { return static_cast<int64_t>(std::atol(argv[i + k])); };
+    layers.push_back(by_channel ? depthwise(number(0), number(1), number(2), number(3), number(4))
+                                : regular(number(0), number(1), number(2), number(3), number(4)));
   }
-  for (int i = 3; by_channel && i + 4 < argc; i += 5) {
-    layers.push_back(depthwise(std::atol(argv[i]), std::atol(argv[i + 1]), std::atol(argv[i + 2]),
-                               std::atol(argv[i + 3]), std::atol(argv[i + 4])));
-  }
-  for (const Layer& l : layers) compare(l, DType::f32, rounds);
-  if (by_channel) {
-    for (const Layer& l : layers) compare(l, DType::bf16, rounds);
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    for (const Layer& l : layers) compare(l, dtype, rounds);
   }
 }

@@ -1,0 +1,89 @@
+// Gradients of weights from unfolded maps: of more than is unfolded at once, and which are computed so. (tests/ops
+// compares all cases with ref.)
+#include "lib/backend/cpu/unfolded.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "lib/backend/cpu/onednn.h"
+#include "lib/base/rng.h"
+#include "tests/backend_cpu/with_threads.h"
+#include "tests/catch.h"
+
+namespace trainer::cpu {
+namespace {
+
+class WithUnfolded {
+ public:
+  explicit WithUnfolded(OwnLoops where) { set_unfolded(where); }
+  ~WithUnfolded() { set_unfolded(OwnLoops::fast); }
+};
+
+Tensor normal(const Shape& shape, uint64_t purpose, DType dtype = DType::f32) {
+  Tensor t = Tensor::empty(shape);
+  const Rng rng(purpose);
+  uint64_t i = 0;
+  for (float& v : t.span<float>()) v = rng.normal(0, i++);
+  return t.to(dtype);
+}
+
+/// dw and dbias of seven samples, of which three are unfolded at a time in f32 and six in bf16.
+std::vector<Tensor> compute(DType dtype) {
+  const ops::Conv2dArgs args{.stride = 2, .padding = 1};
+  const Tensor x = normal({7, 66, 65, 128}, 1, dtype), dy = normal({7, 33, 33, 40}, 2, dtype);
+  Tensor dw = Tensor::empty({40, 3, 3, 128}), dbias = Tensor::empty({40});
+  ops::conv2d_backward_weight(dy, x, args, dw, dbias);
+  return {dw, dbias};
+}
+
+bool same_bits(const Tensor& a, const Tensor& b) { return std::memcmp(a.raw(), b.raw(), a.bytes()) == 0; }
+
+TEST_CASE("gradients of weights from maps that are unfolded in several parts", "[unfolded]") {
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    INFO(name_of(dtype));
+    std::vector<Tensor> expected;
+    {
+      const WithUnfolded off(OwnLoops::off);
+      expected = compute(dtype);
+    }
+    const WithUnfolded on(OwnLoops::always);
+    const std::vector<Tensor> got = compute(dtype);
+    for (size_t i = 0; i < got.size(); ++i) {
+      double worst = 0, squares = 0;
+      for (int64_t e = 0; e < got[i].numel(); ++e) {
+        const double want = expected[i].data<float>()[e];
+        worst = std::max(worst, std::abs(got[i].data<float>()[e] - want));
+        squares += want * want;
+      }
+      // Two sums of 7623 terms in f32: each is off by some 5e-6 of what such sums amount to, a few by five times that.
+      CHECK(worst < 5e-5 * std::sqrt(squares / static_cast<double>(got[i].numel())));
+    }
+
+    compute(dtype);
+    const int64_t growths = pool_statistics(Device{}).growths;
+    const std::vector<Tensor> again = compute(dtype);
+    CHECK(pool_statistics(Device{}).growths == growths);
+    for (size_t i = 0; i < got.size(); ++i) CHECK(same_bits(again[i], got[i]));
+  }
+}
+
+TEST_CASE("gradients of weights come from unfolded maps where that is faster", "[unfolded]") {
+  const auto wanted = [](const Shape& dy, const Shape& dw, const ops::Conv2dArgs& args,
+                         DType dtype = DType::f32) {
+    return unfolded::wanted_backward_weight(Tensor::empty(dy, dtype), Tensor::empty(dw), args);
+  };
+  const ops::Conv2dArgs strided{.stride = 2, .padding = 1};
+  CHECK(wanted({16, 28, 28, 128}, {128, 3, 3, 128}, strided));
+  CHECK(wanted({16, 7, 7, 512}, {512, 3, 3, 512}, strided));
+  CHECK(wanted({16, 7, 7, 512}, {512, 3, 3, 512}, strided, DType::bf16) == !has_amx());
+  CHECK_FALSE(wanted({16, 28, 28, 128}, {128, 3, 3, 128}, strided, DType::bf16));  // copies cost too much
+  CHECK_FALSE(wanted({16, 112, 112, 64}, {64, 7, 7, 3}, {.stride = 2, .padding = 3}));  // a large map
+  CHECK_FALSE(wanted({16, 28, 28, 128}, {128, 3, 3, 128}, {.padding = 1}));             // no stride
+  CHECK_FALSE(wanted({16, 28, 28, 128}, {128, 1, 1, 128}, {.stride = 2}));              // one pixel
+  CHECK_FALSE(wanted({16, 28, 28, 128}, {128, 3, 3, 64}, {.stride = 2, .padding = 1, .groups = 2}));
+  const WithUnfolded off(OwnLoops::off);
+  CHECK_FALSE(wanted({16, 7, 7, 512}, {512, 3, 3, 512}, strided));
+}
+
+}  // namespace
+}  // namespace trainer::cpu
