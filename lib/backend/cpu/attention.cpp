@@ -66,14 +66,12 @@ struct Terms {
   }
 };
 
-/// Pairs of bf16 have to lie in one head.
-bool is_odd(const Tensor& qkv) { return qkv.dtype() != DType::f32 && qkv.size(4) % 2 != 0; }
-
 void forward(const Tensor& qkv, const Tensor& bias, const Tensor& mask, double scale, Tensor& y,
              Tensor& lse) {
   static constexpr auto op = ops::Attention::name;
   if (y.numel() == 0) return;
-  if (is_odd(qkv)) return in_f32<ops::Attention, forward>(qkv, bias, mask, scale, y, lse);
+  if (has_odd_pairs(qkv.dtype(), qkv.size(4)))
+    return in_f32<ops::Attention, forward>(qkv, bias, mask, scale, y, lse);
   const Layout at(qkv);
   const Terms terms(op, bias, mask, scale);
   const Elements in(op, qkv), out(op, y);
@@ -142,7 +140,7 @@ void backward(const Tensor& dy, const Tensor& qkv, const Tensor& bias, const Ten
     if (dbias.defined()) dbias.zero();
     return;
   }
-  if (is_odd(qkv))
+  if (has_odd_pairs(qkv.dtype(), qkv.size(4)))
     return in_f32<ops::AttentionBackward, backward>(dy, qkv, bias, mask, scale, y, lse, dqkv, dbias);
   const Layout at(qkv);
   const Terms terms(op, bias, mask, scale);

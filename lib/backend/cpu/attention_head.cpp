@@ -50,9 +50,9 @@ AttentionHead::Words AttentionHead::words_for(DType t) {
   return has_bf16_products() && setting.wants(!has_amx()) ? Words::pairs : Words::bf16;
 }
 
-AttentionHead::Places::Places(const HeadShape& s) : along(padded(s.length)), across(padded(s.width)) {
+AttentionHead::Places::Places(const HeadShape& s, Words words)
+    : along(padded(s.length)), across(padded(s.width)) {
   static constexpr int64_t word = 4, half = 2;  // bytes
-  const Words words = words_for(s.type);
   const bool backward = s.pass == HeadShape::Pass::backward;
   if (words == Words::bf16) {
     transposed = take(2 * s.length, across * half);  // both factors, transposed by oneDNN
@@ -79,14 +79,18 @@ int64_t AttentionHead::Places::take(int64_t count, int64_t row_bytes) {
 }
 
 AttentionHead::AttentionHead(const HeadShape& s)
-    : shape_(s), words_(words_for(s.type)), at_(s), memory_(static_cast<size_t>(at_.bytes), Device{}) {
+    : shape_(s),
+      words_(words_for(s.type)),
+      at_(s, words_),
+      memory_(static_cast<size_t>(at_.bytes), Device{}) {
   // The padding of what products read: numbers that do not make arithmetic slow.
   std::memset(memory_.data(), 0, static_cast<size_t>(at_.zeroed));
 }
 
 void AttentionHead::reserve(const HeadShape& s) {
-  reserve_for_threads(Places(s).bytes);
-  if (words_for(s.type) == Words::bf16) {
+  const Words words = words_for(s.type);
+  reserve_for_threads(Places(s, words).bytes);
+  if (words == Words::bf16) {
     const ThreadScope one(1);
     reserve_for_threads(OneDnnProducts::of(s).scratchpad_bytes());
   }

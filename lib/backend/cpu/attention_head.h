@@ -25,6 +25,9 @@ namespace trainer::cpu {
 /// them, but has no matrix units. Elsewhere they are oneDNN's.
 void set_attention(OwnLoops);
 
+/// Pairs have to lie in one head: others are computed in f32 copies.
+inline bool has_odd_pairs(DType t, int64_t width) { return t == DType::bf16 && width % 2 != 0; }
+
 /// A head's extents. bf16 heads have an even width.
 struct HeadShape {
   enum class Pass : uint8_t { forward, backward };
@@ -63,7 +66,7 @@ class AttentionHead {
 
   /// Strides, and offsets in the memory in bytes.
   struct Places {
-    explicit Places(const HeadShape&);
+    Places(const HeadShape&, Words);
     int64_t along, across;
     int64_t bytes = 0, zeroed;
     int64_t transposed, summed, result, scores, row_values, gradients, rows, row_pairs;

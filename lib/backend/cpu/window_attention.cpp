@@ -135,14 +135,12 @@ void scatter(const Layout& at, const AttentionHead& head, const float* result, c
   });
 }
 
-/// Pairs of bf16 have to lie in one head.
-bool is_odd(const Tensor& qkv) { return qkv.dtype() != DType::f32 && qkv.size(5) % 2 != 0; }
-
 void forward(const Tensor& qkv, const Tensor& bias, const ops::WindowAttentionArgs& args, Tensor& y,
              Tensor& lse) {
   static constexpr auto op = ops::WindowAttention::name;
   if (y.numel() == 0) return;
-  if (is_odd(qkv)) return in_f32<ops::WindowAttention, forward>(qkv, bias, args, y, lse);
+  if (has_odd_pairs(qkv.dtype(), qkv.size(5)))
+    return in_f32<ops::WindowAttention, forward>(qkv, bias, args, y, lse);
   const Layout at(qkv, args);
   const Terms terms(op, at, bias);
   const Elements in(op, qkv);
@@ -208,7 +206,7 @@ void backward(const Tensor& dy, const Tensor& qkv, const Tensor& bias, const ops
     if (dbias.defined()) dbias.zero();
     return;
   }
-  if (is_odd(qkv))
+  if (has_odd_pairs(qkv.dtype(), qkv.size(5)))
     return in_f32<ops::WindowAttentionBackward, backward>(dy, qkv, bias, args, y, lse, dqkv, dbias);
   const Layout at(qkv, args);
   const Terms terms(op, at, bias);
