@@ -163,25 +163,16 @@ const void* AttentionHead::summed(const ElementRows& b) const {
   return to.data;
 }
 
-const float* AttentionHead::product(const ElementRows& b) {
+const float* AttentionHead::product(const ElementRows& b, bool transposed) {
   const auto& [length, width, type, pass] = shape_;
+  const void* s = transposed ? s_transposed_ : s_;
   auto* result = of<float>(at_.result);
   if (words_ == Words::bf16) {
-    OneDnnProducts::of(shape_).plain.run({s_, summed(b), result});
+    OneDnnProducts& products = OneDnnProducts::of(shape_);
+    (transposed ? products.transposed : products.plain).run({s, summed(b), result});
   } else {
-    multiply({length, width, words(length), words(along()), 1, across(), across()}, s_, summed(b), result);
-  }
-  return result;
-}
-
-const float* AttentionHead::product_transposed(const ElementRows& b) {
-  const auto& [length, width, type, pass] = shape_;
-  auto* result = of<float>(at_.result);
-  if (words_ == Words::bf16) {
-    OneDnnProducts::of(shape_).transposed.run({s_transposed_, summed(b), result});
-  } else {
-    multiply({length, width, words(length), 1, along(), across(), across()}, s_transposed_, summed(b),
-             result);
+    const int64_t row = transposed ? 1 : words(along()), step = transposed ? along() : 1;
+    multiply({length, width, words(length), row, step, across(), across()}, s, summed(b), result);
   }
   return result;
 }

@@ -48,15 +48,15 @@ class AttentionHead {
   int64_t along() const { return at_.along; }
 
   void softmax(float scale, float* lse);
-  const float* output(const ElementRows& v) { return product(v); }
+  const float* output(const ElementRows& v) { return product(v, false); }
   const float* factors() const { return of<float>(at_.row_values); }
 
   void probabilities(float scale, const float* lse);
-  const float* dv(const ElementRows& dy) { return product_transposed(dy); }
+  const float* dv(const ElementRows& dy) { return product(dy, true); }
   void score_gradients(const ElementRows& dy, const ElementRows& v, const ElementRows& y, float scale,
                        float* dbias);
-  const float* dq(const ElementRows& k) { return product(k); }
-  const float* dk(const ElementRows& q) { return product_transposed(q); }
+  const float* dq(const ElementRows& k) { return product(k, false); }
+  const float* dk(const ElementRows& q) { return product(q, true); }
   int64_t across() const { return at_.across; }
 
  private:
@@ -86,8 +86,7 @@ class AttentionHead {
   /// y [length, along] = a b^T
   void product_of_rows(const ElementRows& a, const ElementRows& b, float* y);
   /// The result = s b or s^T b, with s the probabilities or the gradients of the scores.
-  const float* product(const ElementRows& b);
-  const float* product_transposed(const ElementRows& b);
+  const float* product(const ElementRows& b, bool transposed);
   /// b for a product that sums over its rows.
   const void* summed(const ElementRows& b) const;
   void multiply(const SmallProduct&, const void* a, const void* b, float* y) const;

@@ -1,6 +1,6 @@
 // The gradient of a convolution's weights as one product of matrices, of the output's gradient and the pixels under each
 // position of the filter, which are copied out of the map ("im2col"; Chellapilla, Puri and Simard, 2006). oneDNN's
-// direct sums lose half their speed where filters move by more than a pixel, more than the copies cost.
+// direct sums lose up to half their speed where filters move by more than a pixel, which can be more than the copies cost.
 #pragma once
 
 #include "lib/backend/cpu/own_loops.h"
@@ -12,10 +12,11 @@ void set_unfolded(OwnLoops);
 
 namespace unfolded {
 
-/// dy [N, OH, OW, O], dw [O, KH, KW, I].
+/// Whether dw [O, KH, KW, I] is to be computed here, of dy [N, OH, OW, O] in f32 or bf16.
 bool wanted_backward_weight(const Tensor& dy, const Tensor& dw, const ops::Conv2dArgs&);
 
-/// What ops::Conv2dBackwardWeight computes, for one group and no empty tensor.
+/// What ops::Conv2dBackwardWeight computes of x [N, H, W, I], for one group and no empty tensor. At most 16 MB, or one
+/// sample, are unfolded at a time.
 void backward_weight(const Tensor& dy, const Tensor& x, const ops::Conv2dArgs&, Tensor& dw, Tensor& dbias);
 
 }  // namespace unfolded
