@@ -3,9 +3,11 @@
 namespace trainer::autograd {
 
 Var gelu(const Var& x, ops::GeluForm form) {
-  return record(ops::gelu(x.value(), form), {&x}, [x = x.value(), form](Grads& g) {
+  const auto [y, slope] = ops::gelu(x.value(), form, grad_enabled() && x.requires_grad());
+  return record(y, {&x}, [slope = slope](Grads& g) {
     if (g.dy_is_unique()) g.pass(0, g.dy());  // dx overwrites it
-    ops::gelu_backward(g.dy(), x, form, g[0]);
+    Tensor no_bias;
+    ops::gelu_backward(g.dy(), slope, g[0], no_bias);
   });
 }
 

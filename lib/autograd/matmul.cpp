@@ -20,4 +20,17 @@ Var linear(const Var& x, const Var& w, const Var& bias, ops::Activation activati
                 });
 }
 
+Var linear_gelu(const Var& x, const Var& w, const Var& bias, ops::GeluForm form) {
+  const bool trained = w.requires_grad() || bias.requires_grad();
+  const auto [y, slope] = ops::linear_gelu(x.value(), w.value(), bias.value(), form,
+                                           grad_enabled() && (trained || x.requires_grad()));
+  return record(y, {&x, &w, &bias},
+                [x = w.requires_grad() ? x.value() : Tensor(), w = w.value(), slope = slope](Grads& g) {
+                  Tensor dz = g.dy_is_unique() ? g.dy() : Tensor::empty_like(g.dy()), no_bias;
+                  ops::gelu_backward(g.dy(), slope, dz, g[2]);
+                  if (g.wants(0)) ops::linear_backward_data(dz, w, g[0]);
+                  if (g.wants(1)) ops::linear_backward_weight(dz, x, g[1], no_bias);
+                });
+}
+
 }  // namespace trainer::autograd

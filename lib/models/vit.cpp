@@ -3,7 +3,6 @@
 // built with: one place for each patch of a sample, and one for the class token.
 #include "lib/autograd/attention.h"
 #include "lib/autograd/elementwise.h"
-#include "lib/autograd/gelu.h"
 #include "lib/autograd/tokens.h"
 #include "lib/nn/layers.h"
 #include "lib/nn/model.h"
@@ -45,7 +44,7 @@ class Attention final : public Module {
 class Mlp final : public Module {
  public:
   explicit Mlp(int64_t width) : fc1_(linear(width, 4 * width)), fc2_(linear(4 * width, width)) {}
-  Var forward(const Var& x) override { return fc2_(autograd::gelu(fc1_(x))); }
+  Var forward(const Var& x) override { return fc2_(fc1_.gelu(x)); }
   void visit(Visitor& v) override { v("fc1", fc1_), v("fc2", fc2_); }
 
  private:

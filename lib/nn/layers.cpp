@@ -2,6 +2,7 @@
 
 #include "lib/autograd/conv.h"
 #include "lib/autograd/elementwise.h"
+#include "lib/autograd/gelu.h"
 #include "lib/autograd/matmul.h"
 
 namespace trainer::nn {
@@ -71,6 +72,14 @@ Var Linear::apply(const Var& x, ops::Activation activation) {
   if (!adapter_) return autograd::linear(in, weight_.var, bias, activation);
   const Var y = adapter_->forward(in, autograd::linear(in, weight_.var, bias));
   return activation == ops::Activation::none ? y : autograd::activate(y, activation);
+}
+
+Var Linear::gelu(const Var& x, ops::GeluForm form) {
+  return observed(x, [&] {
+    if (adapter_) return autograd::gelu(apply(x, ops::Activation::none), form);
+    return autograd::linear_gelu(autograd::cast(x, weight_.var.value().dtype()), weight_.var,
+                                 bias_ ? bias_->var : Var(), form);
+  });
 }
 
 void Linear::visit(Visitor& v) {

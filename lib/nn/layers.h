@@ -7,6 +7,7 @@
 #include "lib/nn/adapter.h"
 #include "lib/nn/module.h"
 #include "lib/ops/conv.h"
+#include "lib/ops/gelu.h"
 
 namespace trainer::nn {
 
@@ -38,7 +39,7 @@ struct LinearOptions {
   std::optional<Init> bias_init = {};  ///< default torch's
 };
 
-/// [..., in] -> [..., out]. A ReLU that follows it is fused.
+/// [..., in] -> [..., out]. A ReLU or GELU that follows it is fused.
 class Linear final : public Module {
  public:
   Linear(int64_t in, int64_t out, const LinearOptions& = {});
@@ -47,6 +48,7 @@ class Linear final : public Module {
     return observed(x, [&] { return apply(x, activation); });
   }
   Var relu(const Var& x) { return activate(x, ops::Activation::relu); }
+  Var gelu(const Var& x, ops::GeluForm = ops::GeluForm::exact);
   void visit(Visitor& v) override;
   std::string description() const override;
   int64_t macs(const Shape& x, const Shape& y) const override;

@@ -4,19 +4,21 @@
 
 namespace trainer::ops {
 
-Tensor gelu(const Tensor& x, GeluForm form) {
+GeluResult gelu(const Tensor& x, GeluForm form, bool differentiated) {
   expect_floating(Gelu::name, "input", x);
-  Tensor y = Tensor::empty_like(x);
-  Kernels<Gelu>::on(x.device())(x, form, y);
-  return y;
+  GeluResult r{.y = Tensor::empty_like(x), .slope = {}};
+  if (differentiated) r.slope = Tensor::empty_like(x);
+  Kernels<Gelu>::on(x.device())(x, form, r.y, r.slope);
+  return r;
 }
 
-void gelu_backward(const Tensor& dy, const Tensor& x, GeluForm form, Tensor& dx) {
+void gelu_backward(const Tensor& dy, const Tensor& slope, Tensor& dx, Tensor& dbias) {
   constexpr std::string_view op = GeluBackward::name;
-  expect_floating(op, "input", x);
-  expect_like(op, "dy", dy, x);
-  expect_like(op, "dx", dx, x);
-  Kernels<GeluBackward>::on(x.device())(dy, x, form, dx);
+  expect_floating(op, "slope", slope);
+  expect_like(op, "dy", dy, slope);
+  expect_like(op, "dx", dx, slope);
+  if (dbias.defined()) expect_parameter(op, "dbias", dbias, {slope.shape().back()}, slope);
+  Kernels<GeluBackward>::on(slope.device())(dy, slope, dx, dbias);
 }
 
 }  // namespace trainer::ops

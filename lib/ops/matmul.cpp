@@ -13,16 +13,29 @@ Shape linear_shape(const Shape& x, const Shape& w) {
   return x.with(-1, w[0]);
 }
 
+/// Memory for the result of `op`, whose inputs are checked.
+Tensor output(std::string_view op, const Tensor& x, const Tensor& w, const Tensor& bias) {
+  expect_floating(op, "input", x);
+  expect_type(op, "weight", w, x.dtype(), x.device());
+  const Shape shape = linear_shape(x.shape(), w.shape());
+  if (bias.defined()) expect_parameter(op, "bias", bias, {w.size(0)}, x);
+  return Tensor::empty(shape, x.dtype(), x.device());
+}
+
 }  // namespace
 
 Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, Activation activation) {
-  expect_floating(Linear::name, "input", x);
-  expect_type(Linear::name, "weight", w, x.dtype(), x.device());
-  const Shape shape = linear_shape(x.shape(), w.shape());
-  if (bias.defined()) expect_parameter(Linear::name, "bias", bias, {w.size(0)}, x);
-  Tensor y = Tensor::empty(shape, x.dtype(), x.device());
+  Tensor y = output(Linear::name, x, w, bias);
   Kernels<Linear>::on(x.device())(x, w, bias, activation, y);
   return y;
+}
+
+GeluResult linear_gelu(const Tensor& x, const Tensor& w, const Tensor& bias, GeluForm form,
+                       bool differentiated) {
+  GeluResult r{.y = output(LinearGelu::name, x, w, bias), .slope = {}};
+  if (differentiated) r.slope = Tensor::empty_like(r.y);
+  Kernels<LinearGelu>::on(x.device())(x, w, bias, form, r.y, r.slope);
+  return r;
 }
 
 void linear_backward_data(const Tensor& dy, const Tensor& w, Tensor& dx) {

@@ -1,4 +1,4 @@
-// The matrix product of a linear layer (torch.nn.functional.linear), and an activation that follows it.
+// The matrix product of a linear layer (torch.nn.functional.linear), and an activation or GELU that follows it.
 //
 //   x [..., I], w [O, I], bias [O] or undefined  ->  y [..., O] = activation(x w^T + bias)
 //
@@ -6,12 +6,17 @@
 #pragma once
 
 #include "lib/ops/activation.h"
+#include "lib/ops/gelu.h"
 #include "lib/tensor/kernels.h"
 
 namespace trainer::ops {
 
 Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias = {}, Activation = Activation::none);
-/// Writes dx [..., I] = dy w; here and below dy is the gradient before the activation (activate_backward).
+/// gelu(x w^T + bias), [..., O]; gelu_backward() gives dy as the functions below take it, and dbias.
+GeluResult linear_gelu(const Tensor& x, const Tensor& w, const Tensor& bias, GeluForm = GeluForm::exact,
+                       bool differentiated = true);
+/// Writes dx [..., I] = dy w; here and below dy is the gradient before the activation (activate_backward,
+/// gelu_backward).
 void linear_backward_data(const Tensor& dy, const Tensor& w, Tensor& dx);
 /// Writes dw [O, I] = dy^T x and, if it is defined, dbias [O] = column sums of dy.
 void linear_backward_weight(const Tensor& dy, const Tensor& x, Tensor& dw, Tensor& dbias);
@@ -26,6 +31,15 @@ struct Linear {
   static constexpr std::string_view name = "linear";
   using Fn = void(const Tensor& x, const Tensor& w, const Tensor& bias, Activation, Tensor& y);
   static double flops(const Tensor& x, const Tensor& w, const Tensor&, Activation, const Tensor&) {
+    return linear_flops(x, w);
+  }
+};
+struct LinearGelu {
+  static constexpr std::string_view name = "linear_gelu";
+  /// slope may be undefined.
+  using Fn = void(const Tensor& x, const Tensor& w, const Tensor& bias, GeluForm, Tensor& y, Tensor& slope);
+  static double flops(const Tensor& x, const Tensor& w, const Tensor&, GeluForm, const Tensor&,
+                      const Tensor&) {
     return linear_flops(x, w);
   }
 };

@@ -5,6 +5,7 @@
 #include "lib/autograd/gelu.h"
 #include "lib/autograd/layer_norm.h"
 #include "lib/autograd/loss.h"
+#include "lib/autograd/matmul.h"
 #include "lib/base/rng.h"
 #include "tests/catch.h"
 
@@ -66,6 +67,21 @@ TEST_CASE("layer norm of a leaf that is read elsewhere as well") {
     };
   };
   check_equal(gradients(graph(true)), gradients(graph(false)));
+}
+
+TEST_CASE(
+    "a linear layer and its GELU in one op: its gradients whether others read that of its output or not") {
+  const Tensor w = random({17, 17}, 6);
+  const auto graph = [&](bool together, bool shared) {
+    return [=](const Leaves& v) {
+      const Var weight(w), in = autograd::add(v[0], v[1]);
+      const Var y = together ? autograd::linear_gelu(in, weight, v[2])
+                             : autograd::gelu(autograd::linear(in, weight, v[2]));
+      return shared ? autograd::add(y, autograd::relu(autograd::add(y, v[0]))) : y;
+    };
+  };
+  for (const bool shared : {false, true})
+    check_equal(gradients(graph(true, shared)), gradients(graph(false, shared)));
 }
 
 TEST_CASE("GELU writes over a gradient only if nobody else reads it") {

@@ -1,5 +1,6 @@
 // LoRA against its formula, and what it leaves of a model for training and for files.
 #include "lib/autograd/elementwise.h"
+#include "lib/autograd/gelu.h"
 #include "lib/checkpoint/items.h"
 #include "lib/checkpoint/weights.h"
 #include "lib/config/config.h"
@@ -23,6 +24,7 @@ class Small final : public nn::Model {
   }
   std::string classifier() const override { return "head"; }
   void visit(nn::Visitor& v) override { v("layers", layers_), v("head", head_); }
+  nn::Linear& layer(size_t i) { return layers_[i]; }
 
  private:
   std::vector<nn::Linear> layers_;
@@ -122,6 +124,18 @@ TEST_CASE("LoRA: it begins at the given model, and then adds alpha / r B A x") {
       CHECK(h.data<float>()[row * 5 + o] == Approx(std::max(y, 0.0)).margin(1e-5));
     }
   }
+}
+
+TEST_CASE("LoRA: an activation that a plain layer computes along follows the update") {
+  Small model;
+  prepare(model, {"MODEL.LORA.RANK", "2"});
+  const Var x(input(3));
+  nn::Linear& layer = model.layer(0);
+  const auto before = list(layer.gelu(x).value());
+  train(model);
+  CHECK(list(layer.gelu(x).value()) != before);
+  CHECK(list(layer.gelu(x).value()) == list(autograd::gelu(layer(x)).value()));
+  CHECK(list(layer.relu(x).value()) == list(autograd::relu(layer(x)).value()));
 }
 
 TEST_CASE("LoRA: weights for files are merged and fit the plain model, those for going on are apart") {

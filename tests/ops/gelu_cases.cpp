@@ -12,11 +12,15 @@ Case make(GeluForm form, const Shape& x, bool large = false) {
       .name =
           fmt::format("{} of {}{}", form == GeluForm::exact ? "exact" : "tanh", x, large ? ", large" : ""),
       .inputs = [=](Inputs& in) { return Tensors{large ? in.large(x) : in.normal(x)}; },
-      .forward = [=](const Tensors& in) { return Tensors{ops::gelu(in[0], form)}; },
+      .forward =
+          [=](const Tensors& in) {
+            const auto [y, slope] = ops::gelu(in[0], form);
+            return Tensors{y, slope, ops::gelu(in[0], form, false).y};
+          },
       .backward =
-          [=](const Tensors& in, const Tensors&, const Tensor& dy) {
-            Tensor dx = dy.clone();  // in place, as after a linear layer
-            ops::gelu_backward(dx, in[0], form, dx);
+          [=](const Tensors&, const Tensors& out, const Tensor& dy) {
+            Tensor dx = dy.clone(), no_bias;  // in place, as after a linear layer
+            ops::gelu_backward(dx, out[1], dx, no_bias);
             return Tensors{dx};
           },
   };

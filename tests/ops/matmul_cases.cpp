@@ -45,6 +45,41 @@ std::vector<Case> linear_cases() {
   return cases;
 }
 
+Case gelu_of(const Shape& x, int64_t out, bool bias, ops::GeluForm form = ops::GeluForm::exact) {
+  Case c = make(x, out, bias);
+  c.name = fmt::format("{} to {}{}, {}", x, out, bias ? " with bias" : "",
+                       form == ops::GeluForm::exact ? "exact" : "tanh");
+  c.forward = [=](const Tensors& in) {
+    const auto [y, slope] = ops::linear_gelu(in[0], in[1], in[2], form);
+    return Tensors{y, slope, ops::linear_gelu(in[0], in[1], in[2], form, false).y};
+  };
+  c.backward = [=](const Tensors& in, const Tensors& result, const Tensor& gradient) {
+    Tensor dz = gradient.clone(), dx = Tensor::empty_like(in[0]), dw = Tensor::empty_like(in[1]),
+           dbias = bias ? Tensor::empty_like(in[2]) : Tensor(), no_bias;
+    ops::gelu_backward(dz, result[1], dz, dbias);
+    ops::linear_backward_data(dz, in[1], dx);
+    ops::linear_backward_weight(dz, in[0], dw, no_bias);
+    return Tensors{dx, dw, dbias};
+  };
+  return c;
+}
+
+std::vector<Case> linear_gelu_cases() {
+  std::vector<Case> cases{gelu_of({1, 1}, 1, false), gelu_of({0, 4}, 3, true), gelu_of({17}, 5, true)};
+  for (const ops::GeluForm form : {ops::GeluForm::exact, ops::GeluForm::tanh}) {
+    cases.push_back(gelu_of({2, 3, 5}, 11, true, form));
+    cases.push_back(gelu_of({64, 64}, 256, true, form));
+    cases.push_back(gelu_of({130, 65}, 66, false, form));
+    cases.push_back(gelu_of({3, 200, 20}, 47, true, form));  // in several pieces
+  }
+  for (int64_t length = 1; length <= 40; ++length)
+    cases.push_back(gelu_of({4 + length % 5, length}, 41 - length, length % 2 == 0));
+  return cases;
+}
+
+TEST_OP("linear_gelu", linear_gelu_cases, ops::LinearGelu, ops::GeluBackward, ops::LinearBackwardData,
+        ops::LinearBackwardWeight)
+
 TEST_OP("linear", linear_cases, ops::Linear, ops::LinearBackwardData, ops::LinearBackwardWeight)
 
 TEST_CASE("linear: backends, large enough for several pieces", "[linear][backends]") {

@@ -87,10 +87,7 @@ HWY_EXPORT(scale);
 HWY_EXPORT(cast);
 
 void activate_kernel(const Tensor& x, ops::Activation a, Tensor& y) {
-  const Elements from(ops::Activate::name, x), to(ops::Activate::name, y);
-  parallel_for(y.numel(), elementwise_grain, [=](int64_t begin, int64_t end) {
-    HWY_DYNAMIC_DISPATCH(activation)(from, a, to, begin, end);
-  });
+  activate_elements(Elements(ops::Activate::name, x), a, Elements(ops::Activate::name, y), y.numel());
 }
 
 void activate_backward_kernel(const Tensor& dy, const Tensor& y, ops::Activation a, Tensor& dx) {
@@ -141,6 +138,12 @@ void cast_elements(const Tensor& x, Tensor& y, int64_t begin, int64_t end) {
     return HWY_DYNAMIC_DISPATCH(cast)(from, to, begin, end);
   }
   y.slice(begin, end).copy_from(x.slice(begin, end).to(y.dtype()));
+}
+
+void activate_elements(const Elements& x, ops::Activation a, const Elements& y, int64_t n) {
+  parallel_for(n, elementwise_grain, [=](int64_t begin, int64_t end) {
+    HWY_DYNAMIC_DISPATCH(activation)(x, a, y, begin, end);
+  });
 }
 
 }  // namespace trainer::cpu

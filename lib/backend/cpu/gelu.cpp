@@ -1,7 +1,7 @@
-#include "lib/ops/gelu.h"
+#include "lib/backend/cpu/gelu.h"
 
 #include "lib/backend/cpu/any_float.h"
-#include "lib/backend/cpu/floats.h"
+#include "lib/backend/cpu/column_sum.h"
 #include "lib/backend/cpu/parallel.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -68,23 +68,29 @@ HWY_INLINE void with_form(GeluForm form, const F& f) {
   }
 }
 
-void forward(DType t, GeluForm form, const void* x, void* y, int64_t begin, int64_t end) {
+void forward(const Elements& x, GeluForm form, const Elements& y, const Elements& slope, int64_t begin,
+             int64_t end) {
   with_form(form, [&](auto f) HWY_ATTR {
-    with_element(t, [&]<class T>(T) HWY_ATTR {
+    with_element(x.dtype, [&]<class T>(T) HWY_ATTR {
+      if (!slope) {
+        for_vectors(begin, end, [&](auto d, int64_t i) HWY_ATTR {
+          store(f(d, load(d, x.as<T>() + i)).value, d, y.as<T>() + i);
+        });
+        return;
+      }
       for_vectors(begin, end, [&](auto d, int64_t i) HWY_ATTR {
-        store(f(d, load(d, static_cast<const T*>(x) + i)).value, d, static_cast<T*>(y) + i);
+        const auto both = f(d, load(d, x.as<T>() + i));
+        store(both.value, d, y.as<T>() + i);
+        store(both.slope, d, slope.as<T>() + i);
       });
     });
   });
 }
 
-void backward(DType t, GeluForm form, const void* dy, const void* x, void* dx, int64_t begin, int64_t end) {
-  with_form(form, [&](auto f) HWY_ATTR {
-    with_element(t, [&]<class T>(T) HWY_ATTR {
-      for_vectors(begin, end, [&](auto d, int64_t i) HWY_ATTR {
-        const auto slope = f(d, load(d, static_cast<const T*>(x) + i)).slope;
-        store(hn::Mul(load(d, static_cast<const T*>(dy) + i), slope), d, static_cast<T*>(dx) + i);
-      });
+void multiply(const Elements& a, const Elements& b, const Elements& c, int64_t begin, int64_t end) {
+  with_element(a.dtype, [&]<class T>(T) HWY_ATTR {
+    for_vectors(begin, end, [&](auto d, int64_t i) HWY_ATTR {
+      store(hn::Mul(load(d, a.as<T>() + i), load(d, b.as<T>() + i)), d, c.as<T>() + i);
     });
   });
 }
@@ -98,23 +104,28 @@ namespace trainer::cpu {
 namespace {
 
 HWY_EXPORT(forward);
-HWY_EXPORT(backward);
+HWY_EXPORT(multiply);
 
-constexpr int64_t grain = elementwise_grain / 4;  // an exponential and a division an element
-
-void gelu(const Tensor& x, ops::GeluForm form, Tensor& y) {
-  const Elements from(ops::Gelu::name, x), to(ops::Gelu::name, y);
-  parallel_for(x.numel(), grain, [=](int64_t begin, int64_t end) {
-    HWY_DYNAMIC_DISPATCH(forward)(from.dtype, form, from.data, to.data, begin, end);
-  });
+void gelu(const Tensor& x, ops::GeluForm form, Tensor& y, Tensor& slope) {
+  static constexpr auto op = ops::Gelu::name;
+  gelu_elements(Elements(op, x), form, Elements(op, y), Elements(op, slope), x.numel());
 }
 
-void gelu_backward(const Tensor& dy, const Tensor& x, ops::GeluForm form, Tensor& dx) {
+void gelu_backward(const Tensor& dy, const Tensor& slope, Tensor& dx, Tensor& dbias) {
   static constexpr auto op = ops::GeluBackward::name;
-  const Elements g(op, dy), from(op, x), to(op, dx);
-  parallel_for(x.numel(), grain, [=](int64_t begin, int64_t end) {
-    HWY_DYNAMIC_DISPATCH(backward)(g.dtype, form, g.data, from.data, to.data, begin, end);
+  const Elements g(op, dy), factor(op, slope), to(op, dx);
+  const auto product = [=](int64_t begin, int64_t end) {
+    HWY_DYNAMIC_DISPATCH(multiply)(g, factor, to, begin, end);
+  };
+  if (!dbias.defined()) return parallel_for(dx.numel(), elementwise_grain, product);
+  Converted<Tensor&> sums(dbias, f32_alone);
+  float* out = floats(op, sums.value);
+  const FoldedRows m(dx.shape().rows(), dbias.numel());
+  const ColumnSums columns(m, 1, [&](int64_t row, int64_t n, const Rows<float>& block) {
+    product(row * m.columns, (row + n) * m.columns);
+    sum_rows(to.from(row * m.columns), n, m.columns, block[0]);  // from the cache
   });
+  for (int64_t c = 0; c < dbias.numel(); ++c) out[c] = static_cast<float>(columns.total(0, c));
 }
 
 [[maybe_unused]] const bool added[] = {
@@ -123,5 +134,14 @@ void gelu_backward(const Tensor& dy, const Tensor& x, ops::GeluForm form, Tensor
 };
 
 }  // namespace
+
+void gelu_elements(const Elements& x, ops::GeluForm form, const Elements& y, const Elements& slope,
+                   int64_t n) {
+  static constexpr int64_t grain = elementwise_grain / 4;  // an exponential and a division an element
+  parallel_for(n, grain, [=](int64_t begin, int64_t end) {
+    HWY_DYNAMIC_DISPATCH(forward)(x, form, y, slope, begin, end);
+  });
+}
+
 }  // namespace trainer::cpu
 #endif

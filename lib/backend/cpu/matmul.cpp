@@ -5,24 +5,24 @@
 
 #include "lib/backend/cpu/any_float.h"
 #include "lib/backend/cpu/column_sum.h"
+#include "lib/backend/cpu/elementwise.h"
 #include "lib/backend/cpu/floats.h"
+#include "lib/backend/cpu/gelu.h"
 #include "lib/backend/cpu/onednn.h"
 #include "lib/backend/cpu/packing.h"
 #include "lib/backend/cpu/pieces.h"
 #include "lib/backend/cpu/primitive_cache.h"
-#include "lib/ops/elementwise.h"
 #include "lib/ops/matmul.h"
 
 namespace trainer::cpu {
 namespace {
 
-/// c [m, n] = activation(a [m, k] b [k, n] (+ bias [n])); a and b may be given transposed.
+/// c [m, n] = a [m, k] b [k, n] (+ bias [n]); a and b may be given transposed.
 struct Gemm {
   int64_t m, k, n;
   bool transpose_a = false, transpose_b = false, bias = false;  // the bias is f32
   bool weights = false;                                         // b is a parameter
   DType type, c_type;                                           // of a and b; of c
-  ops::Activation activation = ops::Activation::none;
   int64_t largest = m, whole = m;  // rows of the largest piece, and of all of them
 
   Gemm piece(int64_t rows, int64_t of_largest) const {
@@ -86,10 +86,15 @@ struct GemmPlan {
   }
 };
 
-void run(const Gemm& g, const Tensor& a, const Tensor& b, const Tensor& bias, Tensor& c) {
+/// Calls after(begin, end) for rows of c that are complete: once, or for each piece by the thread that has made it.
+template <class After>
+void run(const Gemm& g, const Tensor& a, const Tensor& b, const Tensor& bias, Tensor& c, const After& after) {
   static constexpr int64_t smallest_piece = 64;  // rows
   if (c.numel() == 0) return;
-  if (g.k == 0 && !g.bias) return c.zero();
+  if (g.k == 0 && !g.bias) {
+    c.zero();
+    return after(0, g.m);
+  }
   // A gradient of weights over many rows: oneDNN's product for one thread is 4 to 15 % faster than that for several.
   const bool many = g.transpose_a && g.k >= 512;
   const Pieces pieces(g.m, g.flops(), smallest_piece, 32, many ? Team::apart : Team::together);
@@ -111,24 +116,49 @@ void run(const Gemm& g, const Tensor& a, const Tensor& b, const Tensor& bias, Te
     plan(end - begin)
         .matmul.run({a.raw() + begin * a_step, packed.data, g.bias ? f32_bias.value.raw() : nullptr,
                      c.raw() + begin * c_step});
+    after(begin, end);
   });
-  // Not as a post-op of the product: oneDNN's ReLU makes 0 of NaN.
-  if (g.activation != ops::Activation::none) Kernels<ops::Activate>::on(c.device())(c, g.activation, c);
+}
+
+void run(const Gemm& g, const Tensor& a, const Tensor& b, const Tensor& bias, Tensor& c) {
+  run(g, a, b, bias, c, [](int64_t, int64_t) {});
+}
+
+/// x w^T (+ bias).
+Gemm forward(const Tensor& x, const Tensor& w, const Tensor& bias) {
+  return {.m = x.shape().rows(),
+          .k = w.size(1),
+          .n = w.size(0),
+          .transpose_b = true,
+          .bias = bias.defined(),
+          .weights = true,
+          .type = x.dtype(),
+          .c_type = x.dtype()};
+}
+
+void linear_gelu(const Tensor& x, const Tensor& w, const Tensor& bias, ops::GeluForm form, Tensor& y,
+                 Tensor& slope) {
+  static constexpr auto op = ops::LinearGelu::name;
+  const Gemm g = forward(x, w, bias);
+  Tensor& product = slope.defined() ? slope : y;  // one of them takes its place
+  const Elements before(op, product), value(op, y), derivative(op, slope);
+  run(g, x, w, bias, product, [&](int64_t begin, int64_t end) {
+    const int64_t first = begin * g.n;
+    gelu_elements(before.from(first), form, value.from(first), derivative.from(first), end * g.n - first);
+  });
 }
 
 }  // namespace
 
 void linear(const Tensor& x, const Tensor& w, const Tensor& bias, ops::Activation activation, Tensor& y) {
-  run({.m = x.shape().rows(),
-       .k = w.size(1),
-       .n = w.size(0),
-       .transpose_b = true,
-       .bias = bias.defined(),
-       .weights = true,
-       .type = x.dtype(),
-       .c_type = y.dtype(),
-       .activation = activation},
-      x, w, bias, y);
+  const Gemm g = forward(x, w, bias);
+  if (activation == ops::Activation::none) return run(g, x, w, bias, y);
+  const Elements out(ops::Linear::name, y);
+  // Not as a post-op of the product: oneDNN's ReLU makes 0 of NaN.
+  run(g, x, w, bias, y, [&](int64_t begin, int64_t end) {
+    const Elements rows = out.from(begin * g.n);
+    activate_elements(rows, activation, rows, (end - begin) * g.n);
+  });
 }
 
 void linear_backward_data(const Tensor& dy, const Tensor& w, Tensor& dx) {
@@ -157,6 +187,7 @@ void linear_backward_weight(const Tensor& dy, const Tensor& x, Tensor& dw, Tenso
 
 [[maybe_unused]] static const bool added[] = {
     add_kernel<ops::Linear, linear, native_in_onednn>(),
+    add_kernel<ops::LinearGelu, linear_gelu, native_in_onednn>(),
     add_kernel<ops::LinearBackwardData, linear_backward_data, native_in_onednn>(),
     add_kernel<ops::LinearBackwardWeight, linear_backward_weight, native_in_onednn>(),
 };

@@ -1,4 +1,4 @@
-#include "lib/ops/gelu.h"
+#include "lib/backend/ref/gelu.h"
 
 #include <cmath>
 
@@ -24,16 +24,14 @@ double derivative(double x, GeluForm form) {
   return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * sqrt_2_over_pi * (1 + 3 * cubic * x * x);
 }
 
-void gelu(const Tensor& x, GeluForm form, Tensor& y) {
-  visit_real(ops::Gelu::name, x, [&]<class T>(T) {
-    for (int64_t i = 0; i < x.numel(); ++i) y.data<T>()[i] = static_cast<T>(value(x.data<T>()[i], form));
-  });
-}
-
-void gelu_backward(const Tensor& dy, const Tensor& x, GeluForm form, Tensor& dx) {
-  visit_real(ops::GeluBackward::name, x, [&]<class T>(T) {
-    for (int64_t i = 0; i < x.numel(); ++i)
-      dx.data<T>()[i] = static_cast<T>(dy.data<T>()[i] * derivative(x.data<T>()[i], form));
+void gelu_backward(const Tensor& dy, const Tensor& slope, Tensor& dx, Tensor& dbias) {
+  visit_real(ops::GeluBackward::name, dx, [&]<class T>(T) {
+    Sums sums = dbias.defined() ? sums_for(dbias) : Sums{};
+    for (int64_t i = 0; i < dx.numel(); ++i) {
+      dx.data<T>()[i] = dy.data<T>()[i] * slope.data<T>()[i];
+      if (!sums.empty()) sums[static_cast<size_t>(i) % sums.size()] += dx.data<T>()[i];
+    }
+    if (dbias.defined()) store<T>(sums, dbias);
   });
 }
 
@@ -43,4 +41,15 @@ void gelu_backward(const Tensor& dy, const Tensor& x, GeluForm form, Tensor& dx)
 };
 
 }  // namespace
+
+void gelu(const Tensor& x, GeluForm form, Tensor& y, Tensor& slope) {
+  visit_real(ops::Gelu::name, x, [&]<class T>(T) {
+    for (int64_t i = 0; i < x.numel(); ++i) {
+      const double v = x.data<T>()[i];
+      y.data<T>()[i] = static_cast<T>(value(v, form));
+      if (slope.defined()) slope.data<T>()[i] = static_cast<T>(derivative(v, form));
+    }
+  });
+}
+
 }  // namespace trainer::ref

@@ -1,6 +1,7 @@
 #include "lib/ops/matmul.h"
 
 #include "lib/backend/ref/activation.h"
+#include "lib/backend/ref/gelu.h"
 #include "lib/backend/ref/ref.h"
 
 namespace trainer::ref {
@@ -19,6 +20,12 @@ void linear(const Tensor& x, const Tensor& w, const Tensor& bias, ops::Activatio
       }
     }
   });
+}
+
+void linear_gelu(const Tensor& x, const Tensor& w, const Tensor& bias, ops::GeluForm form, Tensor& y,
+                 Tensor& slope) {
+  linear(x, w, bias, ops::Activation::none, y);
+  gelu(y, form, y, slope);
 }
 
 void linear_backward_data(const Tensor& dy, const Tensor& w, Tensor& dx) {
@@ -58,6 +65,7 @@ void linear_backward_weight(const Tensor& dy, const Tensor& x, Tensor& dw, Tenso
 constexpr auto ref = Device::Kind::ref;
 [[maybe_unused]] const bool added[] = {
     Kernels<ops::Linear>::add(ref, linear),
+    Kernels<ops::LinearGelu>::add(ref, linear_gelu),
     Kernels<ops::LinearBackwardData>::add(ref, linear_backward_data),
     Kernels<ops::LinearBackwardWeight>::add(ref, linear_backward_weight),
 };

@@ -88,6 +88,7 @@ void delegate() {
   delegate<ops::Conv2dBackwardData>();
   delegate<ops::Conv2dBackwardWeight>();
   delegate<ops::Linear>();
+  delegate<ops::LinearGelu>();
   delegate<ops::LinearBackwardData>();
   delegate<ops::LinearBackwardWeight>();
   delegate<ops::BatchNormStatistics>();
