@@ -217,9 +217,10 @@ TEST_CASE("Winograd's algorithm is used where it is possible and faster", "[wino
   CHECK_FALSE(wanted({1, 7, 7, 512}, {512, 3, 3, 512}));   // the filters take longer than the tiles
   // In bf16 the gradient of the weights is more often, and nothing is faster than matrix units.
   CHECK(wanted({16, 28, 28, 128}, {128, 3, 3, 128}, {.padding = 1}, DType::bf16) == !has_amx());
+  CHECK(wanted({64, 32, 32, 64}, {64, 3, 3, 64}, {.padding = 1}, DType::bf16) == !has_amx());
   CHECK_FALSE(
       wanted({64, 4, 4, 512}, {512, 3, 3, 512}, {.padding = 1}, DType::bf16));       // half of it is padding
-  CHECK_FALSE(wanted({64, 8, 8, 32}, {32, 3, 3, 32}, {.padding = 1}, DType::bf16));  // copies cost too much
+  CHECK_FALSE(wanted({64, 8, 8, 32}, {32, 3, 3, 32}, {.padding = 1}, DType::bf16));  // too few channels
   const auto for_weights = [](const Shape& dy, const Shape& dw, DType dtype) {
     return winograd::wanted_backward_weight(Tensor::empty(dy, dtype), Tensor::empty(dw), {.padding = 1});
   };

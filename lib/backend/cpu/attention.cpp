@@ -107,7 +107,7 @@ struct Backward {
   /// One sample and head; dbias [length, length] may be null.
   void run(AttentionHead& head, const BackwardChunks::Head& now, const BackwardChunks::Head& next,
            float* dbias) const {
-    const auto [n, h] = now;
+    const int64_t n = now.n, h = now.h;  // clang before 16 captures no structured bindings
     const auto prefetch_next = [&](Layout::Part p) {
       at.prefetch(at.packed(qkv, next.n, next.h, p), next.n);
     };

@@ -206,7 +206,7 @@ void forward(const Tensor& x, const Tensor& w, const Tensor& bias, const ops::Co
     return linear(matrix(x), matrix_of_weights(w), bias, ops::Activation::none, pixels);
   }
   if (depthwise::wanted_forward(x, w, args)) return depthwise::forward(x, w, bias, args, y);
-  if (winograd::wanted(y, w, args)) return in_f32<ops::Conv2d, winograd::forward>(x, w, bias, args, y);
+  if (winograd::wanted(y, w, args)) return winograd::forward(x, w, bias, args, y);
   const Problem p{x.shape(), w.shape(), y.shape(), args, bias.defined(), x.dtype()};
   const Pieces pieces(p.x[0], p.flops());
   const ThreadScope scope(pieces.threads());
@@ -228,8 +228,7 @@ void backward_data(const Tensor& dy, const Tensor& w, const ops::Conv2dArgs& arg
     return linear_backward_data(matrix(dy), matrix_of_weights(w), pixels);
   }
   if (depthwise::wanted_backward_data(dx, w, args)) return depthwise::backward_data(dy, w, args, dx);
-  if (winograd::wanted(dx, w, args))
-    return in_f32<ops::Conv2dBackwardData, winograd::backward_data>(dy, w, args, dx);
+  if (winograd::wanted(dx, w, args)) return winograd::backward_data(dy, w, args, dx);
   const Problem p{dx.shape(), w.shape(), dy.shape(), args, false, dy.dtype()};
   const Pieces pieces(p.x[0], p.flops());
   const ThreadScope scope(pieces.threads());
@@ -256,7 +255,7 @@ void backward_weight(const Tensor& dy, const Tensor& x, const ops::Conv2dArgs& a
   if (depthwise::wanted_backward_weight(x, dw, args))
     return depthwise::backward_weight(dy, x, args, dw, dbias);
   if (winograd::wanted_backward_weight(dy, dw, args))
-    return in_f32<ops::Conv2dBackwardWeight, winograd::backward_weight>(dy, x, args, dw, dbias);
+    return winograd::backward_weight(dy, x, args, dw, dbias);
   if (unfolded::wanted_backward_weight(dy, dw, args))
     return unfolded::backward_weight(dy, x, args, dw, dbias);
   Problem p{x.shape(), dw.shape(), dy.shape(), args, dbias.defined(), x.dtype()};

@@ -1,8 +1,8 @@
 // Which convolutions are computed by Winograd's algorithm; forward, and the gradient of the data.
 #include "lib/backend/cpu/winograd.h"
 
+#include "lib/backend/cpu/any_float.h"
 #include "lib/backend/cpu/onednn.h"
-
 #include "lib/backend/cpu/winograd_parts.h"
 
 namespace trainer::cpu {
@@ -135,26 +135,28 @@ bool possible(const Tensor& maps, const Tensor& w, const ops::Conv2dArgs& args) 
 
 /// Multiplications of the direct method, which leaves out those with padding, for each of ours. Transforms are counted in
 /// multiplications as they were measured: they take as long as 20 more channels on either side would, those of the
-/// filters as long as 6 more tiles. Lanes that are left empty cost the same as full ones.
+/// filters as long as 6 more tiles, or 16 where the direct method is in bf16 and reads half as much of them. Lanes that are
+/// left empty cost the same as full ones.
 double advantage(const Tensor& maps, const Tensor& w) {
   const int64_t lanes = panel_width() / 2, in = up(w.size(3), lanes), out = up(w.size(0), lanes);
   const int64_t positions =
       maps.size(0) * (3 * maps.size(1) - 2) * (3 * maps.size(2) - 2);  // 9 a pixel inside
   const int64_t direct = positions * w.size(0) * w.size(3);
-  const int64_t ours = matrices * (tiles_of(maps.shape()) + 6) * (in * out + 20 * (in + out));
+  const int64_t filters = maps.dtype() == DType::bf16 ? 16 : 6;
+  const int64_t ours = matrices * (tiles_of(maps.shape()) + filters) * (in * out + 20 * (in + out));
   return static_cast<double>(direct) / static_cast<double>(ours);
 }
 /// That makes it faster: a margin for what the count leaves out (memory, mostly).
 constexpr double enough = 4.0 / 3;
 
-/// Matrix units are many times as fast in bf16, of which ours need f32 copies.
+/// Matrix units multiply bf16 many times as fast as our f32.
 bool for_matrix_units(const Tensor& maps) { return maps.dtype() == DType::bf16 && has_amx(); }
 
 }  // namespace
 
 bool wanted(const Tensor& maps, const Tensor& w, const ops::Conv2dArgs& args) {
-  const double needed =
-      maps.dtype() == DType::bf16 ? 2 * enough : enough;  // direct sums are nearly twice as fast
+  // Direct sums are nearly twice as fast in bf16.
+  const double needed = maps.dtype() == DType::bf16 ? 5.0 / 3 * enough : enough;
   return possible(maps, w, args) && setting.wants(!for_matrix_units(maps) && advantage(maps, w) >= needed);
 }
 
@@ -165,10 +167,11 @@ bool wanted_backward_weight(const Tensor& dy, const Tensor& dw, const ops::Conv2
 
 void forward(const Tensor& x, const Tensor& w, const Tensor& bias, const ops::Conv2dArgs& args, Tensor& y) {
   const Shape& s = y.shape();
+  const Converted<const Tensor&> weights(w, f32_alone), offsets(bias, f32_alone);
   Convolution{.x = cut(x, s, args.padding),
-              .w = filters(w),
+              .w = filters(weights.value),
               .forward = true,
-              .bias = bias.defined() ? bias.data<float>() : nullptr,
+              .bias = floats(ops::Conv2d::name, offsets.value),
               .y = cut(y, s),
               .tiles = tiles_of(s)}
       .run();
@@ -176,8 +179,9 @@ void forward(const Tensor& x, const Tensor& w, const Tensor& bias, const ops::Co
 
 void backward_data(const Tensor& dy, const Tensor& w, const ops::Conv2dArgs& args, Tensor& dx) {
   const Shape& s = dx.shape();
+  const Converted<const Tensor&> weights(w, f32_alone);
   Convolution{.x = cut(dy, s, {2 - args.padding.h, 2 - args.padding.w}),
-              .w = filters(w),
+              .w = filters(weights.value),
               .forward = false,
               .bias = nullptr,
               .y = cut(dx, s),

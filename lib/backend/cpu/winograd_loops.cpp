@@ -18,7 +18,8 @@ namespace trainer::cpu::winograd::HWY_NAMESPACE {
 namespace {
 
 namespace hn = hwy::HWY_NAMESPACE;
-using Full = cpu::HWY_NAMESPACE::Full;
+namespace simd = cpu::HWY_NAMESPACE;
+using Full = simd::Full;
 using Vector = hn::Vec<Full>;
 constexpr int64_t lanes = hn::MaxLanes(Full());
 constexpr int64_t panel = 2 * lanes;
@@ -121,16 +122,18 @@ HWY_INLINE void both_sides(const Load& load, const Store& store) {
   }
 }
 
-/// The first n < lanes floats, then zeros; and back.
-HWY_INLINE Vector load_part(const float* p, int64_t n) {
-  HWY_ALIGN float values[lanes] = {};
-  std::memcpy(values, p, static_cast<size_t>(n) * sizeof(float));
-  return hn::Load(Full(), values);
+/// The first n < lanes elements, f32 or bf16, then zeros; and back.
+template <class E>
+HWY_INLINE Vector load_part(const E* p, int64_t n) {
+  HWY_ALIGN E values[lanes] = {};
+  std::memcpy(values, p, static_cast<size_t>(n) * sizeof(E));
+  return simd::load(Full(), values);
 }
-HWY_INLINE void store_part(Vector v, float* p, int64_t n) {
-  HWY_ALIGN float values[lanes];
-  hn::Store(v, Full(), values);
-  std::memcpy(p, values, static_cast<size_t>(n) * sizeof(float));
+template <class E>
+HWY_INLINE void store_part(Vector v, E* p, int64_t n) {
+  HWY_ALIGN E values[lanes];
+  simd::store(v, Full(), values);
+  std::memcpy(p, values, static_cast<size_t>(n) * sizeof(E));
 }
 
 /// Calls f(load, store, i) for i in steps of a vector through [0, n), with functions that move a vector and
@@ -139,12 +142,12 @@ template <class F>
 HWY_INLINE void for_whole_and_part(int64_t n, const F& f) {
   int64_t i = 0;
   for (; i + lanes <= n; i += lanes) {
-    f([](const float* p) HWY_ATTR { return hn::LoadU(Full(), p); },
-      [](Vector v, float* p) HWY_ATTR { hn::StoreU(v, Full(), p); }, i);
+    f([](const auto* p) HWY_ATTR { return simd::load(Full(), p); },
+      [](Vector v, auto* p) HWY_ATTR { simd::store(v, Full(), p); }, i);
   }
   if (i < n) {
-    f([=](const float* p) HWY_ATTR { return load_part(p, n - i); },
-      [=](Vector v, float* p) HWY_ATTR { store_part(v, p, n - i); }, i);
+    f([=](const auto* p) HWY_ATTR { return load_part(p, n - i); },
+      [=](Vector v, auto* p) HWY_ATTR { store_part(v, p, n - i); }, i);
   }
 }
 
@@ -156,21 +159,21 @@ HWY_INLINE Place place(const Map& m, int64_t t) {
   return {row / m.tiles_h, row % m.tiles_h * tile, t % m.tiles_w * tile};
 }
 
-template <class T>
-HWY_INLINE void transform_map(const Map& x, const float* zeros, int64_t first, int64_t count,
-                              const Matrices& to, int64_t row) {
+template <class T, class E>
+HWY_INLINE void transform_map(const Map& x, const E* zeros, int64_t first, int64_t count, const Matrices& to,
+                              int64_t row) {
   constexpr int size = T::from;
   const int64_t step = to.step();
   for (int64_t r = row; r < row + count; ++r) {
     const Place at = place(x, first + r - row);
-    const float* pixel[size][size];
+    const E* pixel[size][size];
     for (int i = 0; i < size; ++i) {
       const int64_t h = at.h - x.pad_h + i;
       const bool inside = h >= 0 && h < x.height;
       for (int j = 0; j < size; ++j) {
         const int64_t w = at.w - x.pad_w + j;
         pixel[i][j] = inside && w >= 0 && w < x.width
-                          ? x.data + ((at.image * x.height + h) * x.width + w) * x.channels
+                          ? x.data.as<E>() + ((at.image * x.height + h) * x.width + w) * x.channels
                           : zeros;
       }
     }
@@ -187,25 +190,32 @@ HWY_INLINE void transform_map(const Map& x, const float* zeros, int64_t first, i
 
 void transform_input(const Map& x, const float* zeros, int64_t first, int64_t count, const Matrices& to,
                      int64_t row) {
-  transform_map<Input>(x, zeros, first, count, to, row);
+  simd::with_element(x.data.dtype, [&]<class E>(E) HWY_ATTR {
+    transform_map<Input>(x, reinterpret_cast<const E*>(zeros), first, count, to, row);
+  });
 }
 
 void transform_gradient(const Map& dy, const float* zeros, int64_t first, int64_t count, const Matrices& to,
                         int64_t row) {
-  transform_map<Gradient>(dy, zeros, first, count, to, row);
+  simd::with_element(dy.data.dtype, [&]<class E>(E) HWY_ATTR {
+    transform_map<Gradient>(dy, reinterpret_cast<const E*>(zeros), first, count, to, row);
+  });
 }
 
-void transform_output(const Matrices& m, const float* bias, Range channels, int64_t first, const Map& y) {
+template <class E>
+HWY_INLINE void transform_output_to(const Matrices& m, const float* bias, Range channels, int64_t first,
+                                    const Map& y) {
   const int64_t step = m.step();
   for (int64_t r = 0; r < m.rows; ++r) {
     const Place at = place(y, first + r);
-    float* pixel[tile][tile];
+    E* pixel[tile][tile];
     for (int64_t i = 0; i < tile; ++i) {
       for (int64_t j = 0; j < tile; ++j) {
         const int64_t h = at.h + i, w = at.w + j;
-        pixel[i][j] = h < y.height && w < y.width
-                          ? y.data + ((at.image * y.height + h) * y.width + w) * y.channels + channels.begin
-                          : nullptr;
+        pixel[i][j] =
+            h < y.height && w < y.width
+                ? y.data.as<E>() + ((at.image * y.height + h) * y.width + w) * y.channels + channels.begin
+                : nullptr;
       }
     }
     const float* in = m.data + r * m.width;
@@ -218,6 +228,11 @@ void transform_output(const Matrices& m, const float* bias, Range channels, int6
                          });
     });
   }
+}
+
+void transform_output(const Matrices& m, const float* bias, Range channels, int64_t first, const Map& y) {
+  simd::with_element(y.data.dtype,
+                     [&]<class E>(E) HWY_ATTR { transform_output_to<E>(m, bias, channels, first, y); });
 }
 
 /// One row of right factors from filters whose nine elements lie `step` apart, a row of channels each.

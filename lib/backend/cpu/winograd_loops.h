@@ -12,6 +12,8 @@
 
 #include <cstdint>
 
+#include "lib/backend/cpu/floats.h"
+
 namespace trainer::cpu::winograd {
 
 inline constexpr int64_t tile = 4;       ///< rows and columns of outputs
@@ -23,10 +25,10 @@ inline constexpr int64_t block_width = 64;
 /// Channels that lie side by side in a right factor and in a product: two vectors of this machine.
 int64_t panel_width();
 
-/// Images [N, height, width, channels] cut into tiles_h x tiles_w tiles each; a tile's window begins at
+/// Images [N, height, width, channels], f32 or bf16, cut into tiles_h x tiles_w tiles each; a tile's window begins at
 /// (4 i - pad_h, 4 j - pad_w). Windows and tiles may reach over the edges.
 struct Map {
-  float* data;
+  Elements data;
   int64_t height, width, channels;
   int64_t tiles_h, tiles_w;
   int64_t pad_h = 0, pad_w = 0;
@@ -54,8 +56,8 @@ struct Range {
   int64_t size() const { return end - begin; }
 };
 
-/// B^T d B of the windows of tiles [first, first + count), into rows [row, row + count). `zeros` has as many
-/// zeros as x has channels.
+/// B^T d B of the windows of tiles [first, first + count), into rows [row, row + count). `zeros` has at least as
+/// many zeros as x has channels.
 void transform_input(const Map& x, const float* zeros, int64_t first, int64_t count, const Matrices& to,
                      int64_t row);
 /// A dY A^T of the tiles, likewise.

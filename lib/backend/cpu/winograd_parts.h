@@ -35,7 +35,7 @@ constexpr int64_t up(int64_t n, int64_t step) { return chunks_of(n, step) * step
 /// A map cut into tiles as the outputs of the convolution are: `outputs` [N, H, W, ...].
 inline Map cut(const Tensor& t, const Shape& outputs, ops::Pair padding = 0) {
   const Shape& s = t.shape();
-  return {.data = const_cast<float*>(t.data<float>()),
+  return {.data = Elements("winograd", t),
           .height = s[1],
           .width = s[2],
           .channels = s[3],

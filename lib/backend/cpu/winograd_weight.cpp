@@ -1,4 +1,5 @@
 // The gradient of the filters by Winograd's algorithm.
+#include "lib/backend/cpu/any_float.h"
 #include "lib/backend/cpu/column_sum.h"
 #include "lib/backend/cpu/winograd.h"
 #include "lib/backend/cpu/winograd_parts.h"
@@ -143,10 +144,15 @@ struct FilterGradient {
 
 void backward_weight(const Tensor& dy, const Tensor& x, const ops::Conv2dArgs& args, Tensor& dw,
                      Tensor& dbias) {
+  static constexpr auto op = ops::Conv2dBackwardWeight::name;
   const Shape& s = dy.shape();
-  FilterGradient{.dy = cut(dy, s), .x = cut(x, s, args.padding), .dw = filters(dw), .tiles = tiles_of(s)}
+  const Converted<Tensor&> weights(dw, f32_alone);
+  FilterGradient{
+      .dy = cut(dy, s), .x = cut(x, s, args.padding), .dw = filters(weights.value), .tiles = tiles_of(s)}
       .run();
-  if (dbias.defined()) column_sum(Elements(dy.data<float>()), s.rows(), s[3], dbias.data<float>());
+  if (!dbias.defined()) return;
+  Converted<Tensor&> sums(dbias, f32_alone);
+  column_sum(Elements(op, dy), s.rows(), s[3], floats(op, sums.value));
 }
 
 }  // namespace trainer::cpu::winograd
