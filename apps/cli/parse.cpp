@@ -181,8 +181,8 @@ class Parser {
     }
     node.subcommands.reserve(command.subcommands.size());  // they are pointed to
     for (const Command& sub : command.subcommands) {
-      Node& below =
-          node.subcommands.emplace_back(&sub, node.app->add_subcommand(sub.name), node.path + " " + sub.name);
+      node.subcommands.push_back({&sub, node.app->add_subcommand(sub.name), node.path + " " + sub.name});
+      Node& below = node.subcommands.back();
       below.app->preparse_callback([this, &below](size_t) { enter(below); });
       add(below);
     }

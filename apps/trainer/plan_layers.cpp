@@ -1,7 +1,6 @@
 // Layers and parameter groups of a plan.
 #include <algorithm>
 #include <map>
-#include <ranges>
 
 #include "apps/trainer/plan.h"
 #include "apps/trainer/train_modes.h"
@@ -58,13 +57,12 @@ std::string layer_table(const Planned& plan, bool cut) {
   const auto calls = nn::trace(*plan.training.model, plan.training.loader->dataset().spec().input,
                                plan.settings.loader.batch_size, Device{});
   size_t path = 5, kind = 4, output = 6;
-  int64_t macs = 0, parameters = 0;
+  int64_t macs = 0;
   for (const auto& c : calls) {
     path = std::max(path, name_of(c).size());
     kind = std::max(kind, c.description.size());
     output = std::max(output, extents(c.output).size());
     macs += c.macs;
-    parameters += c.parameters;
   }
   const int64_t batch = plan.settings.loader.batch_size, all = nn::count_parameters(*plan.training.model);
   const std::string total = with_commas(all);
@@ -118,8 +116,10 @@ std::string group_table(const Planned& plan) {
   const optim::Parameters& parameters = *plan.training.parameters;
   std::map<std::pair<double, double>, Group, std::greater<>> groups;
   // Arenas are in reverse order of use.
-  for (const auto& span : std::views::reverse(parameters.trainable()))
+  const auto& trained = parameters.trainable();
+  std::for_each(trained.rbegin(), trained.rend(), [&](const optim::Span& span) {
     groups[{span.lr_factor, span.weight_decay}].add(span);
+  });
   const double base =
       train::scaled_rates(plan.settings.train, plan.training.trainer->plan().effective_batch).base;
   std::string text = fmt::format("parameter groups ({})\n", plan.settings.train.optimizer);
@@ -130,7 +130,8 @@ std::string group_table(const Planned& plan) {
   }
   if (parameters.frozen().empty()) return text;
   Group frozen;
-  for (const auto& span : std::views::reverse(parameters.frozen())) frozen.add(span);
+  const auto& rest = parameters.frozen();
+  std::for_each(rest.rbegin(), rest.rend(), [&](const optim::Span& span) { frozen.add(span); });
   return text + "  frozen\n" + describe(frozen, plan.columns);
 }
 

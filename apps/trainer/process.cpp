@@ -17,8 +17,12 @@ Process begin_process(const config::Config& config, const train::Settings& setti
   process.world = read_world(flag > 0 ? std::optional(flag) : std::nullopt);
   const World& world = process.world;
   process.device = train::choose_device(settings.run.device, world.local_rank);
-  cpu::set_threads(
-      static_cast<int>(settings.run.threads.value_or(std::max(1, available_cores() / world.local_size))));
+  const auto n_threads =
+      static_cast<int>(settings.run.threads.value_or(std::max(1, available_cores() / world.local_size)));
+  cpu::set_threads(n_threads);
+  if (cpu::threads() < n_threads)
+    log::warn("THREADS: {} instead of {}, which is all that OMP_THREAD_LIMIT allows", cpu::threads(),
+              n_threads);
   cpu::set_deterministic(settings.run.deterministic);
   cpu::set_winograd(settings.conv.winograd ? cpu::OwnLoops::fast : cpu::OwnLoops::off);
   if (!world.board.empty()) board::open(world.board, world.local_rank);

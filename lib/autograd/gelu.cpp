@@ -3,7 +3,7 @@
 namespace trainer::autograd {
 
 Var gelu(const Var& x, ops::GeluForm form) {
-  const auto [y, slope] = ops::gelu(x.value(), form, grad_enabled() && x.requires_grad());
+  const auto [y, slope] = ops::gelu(x.value(), form, recorded({&x}));
   return record(y, {&x}, [slope = slope](Grads& g) {
     if (g.dy_is_unique()) g.pass(0, g.dy());  // dx overwrites it
     Tensor no_bias;

@@ -202,15 +202,18 @@ class Recorded final : public Node {
 };
 }  // namespace detail
 
+/// Whether an op of these inputs is recorded: one of them requires a gradient, and this is not under NoGrad.
+inline bool recorded(std::initializer_list<const Var*> inputs) {
+  bool needed = false;
+  for (const Var* v : inputs) needed = needed || v->requires_grad();
+  return needed && grad_enabled();
+}
+
 /// Records an op: `backward(Grads&)` is called once the gradient of `output` is complete. Undefined Vars are
-/// inputs without a gradient. Records nothing if no input requires a gradient, or under NoGrad.
+/// inputs without a gradient. Records nothing unless recorded(inputs).
 template <class F>
 Var record(Tensor output, std::initializer_list<const Var*> inputs, F backward) {
-  bool needed = false;
-  if (grad_enabled()) {
-    for (const Var* v : inputs) needed = needed || v->requires_grad();
-  }
-  if (!needed) return Var(std::move(output));
+  if (!recorded(inputs)) return Var(std::move(output));
   NodePtr node(new detail::Recorded<F>(output, inputs, std::move(backward)));
   return Var(std::move(output), std::move(node));
 }

@@ -67,18 +67,30 @@ Linear::Linear(int64_t in, int64_t out, const LinearOptions& o)
   if (o.bias) bias_.emplace(Shape{out}, o.bias_init.value_or(Init::fan_in_uniform(static_cast<double>(in))));
 }
 
-Var Linear::apply(const Var& x, ops::Activation activation) {
+template <class Fused, class After>
+Var Linear::apply(const Var& x, const Fused& fused, const After& after) {
   const Var in = autograd::cast(x, weight_.var.value().dtype()), bias = bias_ ? bias_->var : Var();
-  if (!adapter_) return autograd::linear(in, weight_.var, bias, activation);
-  const Var y = adapter_->forward(in, autograd::linear(in, weight_.var, bias));
-  return activation == ops::Activation::none ? y : autograd::activate(y, activation);
+  if (!adapter_) return fused(in, weight_.var, bias);
+  return after(adapter_->forward(in, autograd::linear(in, weight_.var, bias)));
+}
+
+Var Linear::apply(const Var& x, ops::Activation activation) {
+  return apply(
+      x,
+      [&](const Var& in, const Var& w, const Var& bias) { return autograd::linear(in, w, bias, activation); },
+      [&](const Var& y) {
+        return activation == ops::Activation::none ? y : autograd::activate(y, activation);
+      });
 }
 
 Var Linear::gelu(const Var& x, ops::GeluForm form) {
   return observed(x, [&] {
-    if (adapter_) return autograd::gelu(apply(x, ops::Activation::none), form);
-    return autograd::linear_gelu(autograd::cast(x, weight_.var.value().dtype()), weight_.var,
-                                 bias_ ? bias_->var : Var(), form);
+    return apply(
+        x,
+        [&](const Var& in, const Var& w, const Var& bias) {
+          return autograd::linear_gelu(in, w, bias, form);
+        },
+        [&](const Var& y) { return autograd::gelu(y, form); });
   });
 }
 

@@ -62,6 +62,9 @@ class Linear final : public Module {
 
  private:
   Var apply(const Var& x, ops::Activation);
+  /// fused(x, weight, bias), or after(output) of an adapted layer.
+  template <class Fused, class After>
+  Var apply(const Var& x, const Fused& fused, const After& after);
 
   Parameter weight_;
   std::optional<Parameter> bias_;

@@ -33,11 +33,11 @@ void set_precision(Module& model, const Precision& precision) {
   for (const auto& [name, p] : parameters(model)) {
     p->compute = precision.compute;
     const DType type = precision.type_of(*p);
-    Tensor value = p->value();
-    p->master = type == value.dtype() ? Tensor() : value;
-    p->var = Var(ops::cast(value, type));
-    if (!precision.keeps_masters() && p->role == Role::norm)
-      p->var = Var(ops::cast(ops::cast(value, precision.compute), value.dtype()));
+    const Tensor value = p->value();
+    const bool narrow = type != value.dtype(), rounded = !precision.keeps_masters() && p->role == Role::norm;
+    p->master = narrow ? value : Tensor();
+    p->var = Var(narrow ? ops::cast(value, type) : value);
+    if (rounded) p->var = Var(ops::cast(ops::cast(value, precision.compute), type));
   }
 }
 

@@ -12,7 +12,6 @@ LayerNormResult layer_norm(const Tensor& x, const Tensor& residual, const Tensor
   expect_per_channel(op, "gamma", gamma, x);
   expect_per_channel(op, "beta", beta, x);
   LayerNormResult out;
-  out.sum = x;
   if (residual.defined()) {
     expect_floating(op, "residual", residual);
     expect(op, "residual", residual, x.shape(), residual.dtype(), x.device());
@@ -24,6 +23,7 @@ LayerNormResult layer_norm(const Tensor& x, const Tensor& residual, const Tensor
   out.mean = Tensor::empty(rows, statistic, x.device());
   out.rstd = Tensor::empty(rows, statistic, x.device());
   Kernels<LayerNorm>::on(x.device())(x, residual, gamma, beta, args.eps, out.sum, out.y, out.mean, out.rstd);
+  if (!residual.defined()) out.sum = x;
   return out;
 }
 

@@ -56,4 +56,10 @@ void linear_backward_weight(const Tensor& dy, const Tensor& x, Tensor& dw, Tenso
   Kernels<LinearBackwardWeight>::on(x.device())(dy, x, dw, dbias);
 }
 
+void bias_backward(const Tensor& dy, Tensor& dbias) {
+  expect_floating(BiasBackward::name, "dy", dy);
+  expect_parameter(BiasBackward::name, "dbias", dbias, {dy.shape().back()}, dy);
+  Kernels<BiasBackward>::on(dy.device())(dy, dbias);
+}
+
 }  // namespace trainer::ops

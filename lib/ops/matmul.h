@@ -21,6 +21,9 @@ void linear_backward_data(const Tensor& dy, const Tensor& w, Tensor& dx);
 /// Writes dw [O, I] = dy^T x and, if it is defined, dbias [O] = column sums of dy.
 void linear_backward_weight(const Tensor& dy, const Tensor& x, Tensor& dw, Tensor& dbias);
 
+/// Writes dbias [C] = column sums of dy [..., C]: the gradient of a bias alone, where the weight is frozen.
+void bias_backward(const Tensor& dy, Tensor& dbias);
+
 // The kernels of a backend (lib/tensor/kernels.h).
 
 inline double linear_flops(const Tensor& x, const Tensor& w) {
@@ -54,6 +57,11 @@ struct LinearBackwardWeight {
   static double flops(const Tensor&, const Tensor& x, const Tensor& dw, const Tensor&) {
     return linear_flops(x, dw);
   }
+};
+
+struct BiasBackward {
+  static constexpr std::string_view name = "bias_backward";
+  using Fn = void(const Tensor& dy, Tensor& dbias);
 };
 
 }  // namespace trainer::ops

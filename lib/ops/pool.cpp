@@ -60,9 +60,16 @@ void avg_pool2d_backward(const Tensor& dy, const Pool2dArgs& args, Tensor& dx) {
   Kernels<AvgPool2dBackward>::on(dx.device())(dy, args, dx);
 }
 
+namespace {
+void expect_positions(std::string_view op, std::string_view what, const Tensor& t) {
+  check(t.rank() >= 2 && t.shape().drop_front().rows() > 0,
+        "{}: {} is {}, expected [N, spatial..., C] with a position at least", op, what, t.shape());
+}
+}  // namespace
+
 Tensor global_avg_pool(const Tensor& x) {
   expect_floating(GlobalAvgPool::name, "input", x);
-  check(x.rank() >= 2, "global_avg_pool: input is {}, expected [N, spatial..., C]", x.shape());
+  expect_positions(GlobalAvgPool::name, "input", x);
   Tensor y = Tensor::empty({x.size(0), x.size(-1)}, x.dtype(), x.device());
   Kernels<GlobalAvgPool>::on(x.device())(x, y);
   return y;
@@ -70,7 +77,7 @@ Tensor global_avg_pool(const Tensor& x) {
 
 void global_avg_pool_backward(const Tensor& dy, Tensor& dx) {
   expect_floating(GlobalAvgPoolBackward::name, "dx", dx);
-  check(dx.rank() >= 2, "global_avg_pool_backward: dx is {}, expected [N, spatial..., C]", dx.shape());
+  expect_positions(GlobalAvgPoolBackward::name, "dx", dx);
   expect(GlobalAvgPoolBackward::name, "dy", dy, {dx.size(0), dx.size(-1)}, dx.dtype(), dx.device());
   Kernels<GlobalAvgPoolBackward>::on(dx.device())(dy, dx);
 }

@@ -69,7 +69,7 @@ inline std::vector<Outcome> run_gloo(int size, const std::function<void(Comm&)>&
 /// gloo is built in, and this is no build of the thread sanitizer: that does not see how the library, which
 /// is not compiled with it, orders its threads.
 inline bool can_test_gloo() {
-#ifdef __SANITIZE_THREAD__
+#ifdef TRAINER_SANITIZED_THREADS
   return false;
 #else
   return backends().has("gloo");

@@ -44,7 +44,7 @@ inline void check_copies(const Tensor& arena, const Tensor& copy) {
   Tensor expected = Tensor::zeros(copy.shape(), copy.dtype(), copy.device());
   for (const ops::Segment& s : segments(arena.numel()))
     expected.slice(s.begin, s.end).copy_from(arena.slice(s.begin, s.end).to(copy.dtype()));
-  const Device host(Device::Kind::ref);
+  const Device host{Device::Kind::ref};
   const Tensor a = copy.to(host), b = expected.to(host);
   CHECK(std::equal(a.raw(), a.raw() + a.bytes(), b.raw()));
 }

@@ -41,6 +41,7 @@ std::vector<Case> linear_cases() {
     cases.push_back(make({64, 64}, 256, true, a));
     cases.push_back(make({600, 20}, 47, true, a));  // by oneDNN
     cases.push_back(make({130, 65}, 66, false, a));
+    cases.push_back(make({333, 130}, 200, true, a));  // in several pieces where deterministic
   }
   return cases;
 }
@@ -70,7 +71,8 @@ std::vector<Case> linear_gelu_cases() {
     cases.push_back(gelu_of({2, 3, 5}, 11, true, form));
     cases.push_back(gelu_of({64, 64}, 256, true, form));
     cases.push_back(gelu_of({130, 65}, 66, false, form));
-    cases.push_back(gelu_of({3, 200, 20}, 47, true, form));  // in several pieces
+    cases.push_back(gelu_of({3, 200, 20}, 47, true, form));
+    cases.push_back(gelu_of({333, 130}, 200, true, form));  // in several pieces where deterministic
   }
   for (int64_t length = 1; length <= 40; ++length)
     cases.push_back(gelu_of({4 + length % 5, length}, 41 - length, length % 2 == 0));
@@ -81,6 +83,28 @@ TEST_OP("linear_gelu", linear_gelu_cases, ops::LinearGelu, ops::GeluBackward, op
         ops::LinearBackwardWeight)
 
 TEST_OP("linear", linear_cases, ops::Linear, ops::LinearBackwardData, ops::LinearBackwardWeight)
+
+std::vector<Case> bias_cases() {
+  std::vector<Case> cases;
+  for (const Shape& dy : {Shape{1, 1}, Shape{5, 3}, Shape{0, 7}, Shape{2, 3, 4, 70}, Shape{3000, 17}}) {
+    cases.push_back({
+        .name = dy.str(),
+        .terms = std::max<int64_t>(1, dy.rows()),
+        .inputs = [=](Inputs& in) { return Tensors{in.normal(dy)}; },
+        .forward =
+            [](const Tensors& in) {
+              Tensor dbias = Tensor::empty({in[0].shape().back()}, in[0].dtype(), in[0].device());
+              ops::bias_backward(in[0], dbias);
+              return Tensors{dbias};
+            },
+    });
+  }
+  return cases;
+}
+
+TEST_CASE("bias_backward: backends", "[bias_backward][backends]") {
+  compare_backends("bias_backward", bias_cases(), has_kernels<ops::BiasBackward>);
+}
 
 TEST_CASE("linear: backends, large enough for several pieces", "[linear][backends]") {
   const std::vector<Case> cases{make({333, 130}, 200, true), make({3, 401, 64}, 131, true),

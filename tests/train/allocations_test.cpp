@@ -1,6 +1,6 @@
 // What a step asks of the system's allocator once a shape has been seen: nothing.
 // Sanitizers have an allocator of their own, which is not to be replaced.
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#ifndef TRAINER_SANITIZED
 #include <dlfcn.h>
 
 #include <cstdlib>

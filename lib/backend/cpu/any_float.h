@@ -16,8 +16,8 @@ using Native = bool(DType);
 inline bool f32_alone(DType t) { return t != DType::f16 && t != DType::bf16; }
 inline bool f32_and_bf16(DType t) { return t != DType::f16; }
 
-/// An argument of a kernel while it runs: itself, or an f32 copy, which is converted back at the end if the
-/// kernel may write to it.
+/// An argument of a kernel while it runs: itself, or an f32 tensor instead. What the kernel reads is converted before, what
+/// it writes (all of it; it reads nothing of a Tensor&) afterwards.
 template <class A>
 struct Converted {
   Converted(A argument, Native*) : value(argument) {}
@@ -36,7 +36,7 @@ struct Converted<Tensor&> {
   Converted(Tensor& t, Native* native)
       : target(t),
         converted(t.defined() && !native(t.dtype())),
-        value(converted ? ops::cast(t, DType::f32) : t) {}
+        value(converted ? Tensor::empty(t.shape(), DType::f32, t.device()) : t) {}
   /// Writes the result, unless the kernel threw.
   ~Converted() noexcept(false) {
     if (converted && std::uncaught_exceptions() == exceptions)

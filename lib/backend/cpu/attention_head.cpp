@@ -9,7 +9,7 @@
 namespace trainer::cpu {
 namespace {
 
-OwnLoopsSwitch setting;
+constinit OwnLoopsSwitch setting;
 
 /// oneDNN's products of bf16 matrices in rows `along` and `across` apart, with f32 results.
 struct OneDnnProducts {

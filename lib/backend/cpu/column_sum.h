@@ -11,9 +11,6 @@
 
 namespace trainer::cpu {
 
-/// sums [columns] = sum over rows of x [rows, columns].
-void column_sum(const Elements& x, int64_t rows, int64_t columns, float* sums);
-
 /// `count` rows of `size` numbers from the pool.
 template <class T>
 class Rows {
@@ -68,5 +65,19 @@ class ColumnSums {
   int64_t chunks_;
   Rows<double> partial_;
 };
+
+/// sums [columns] = sum over the rows of a matrix. make(begin, end) gives its elements [begin, end), a block of rows, just
+/// before they are added, by the thread that adds them.
+template <class Make>
+void column_sum_of(int64_t rows, int64_t columns, float* sums, const Make& make) {
+  const FoldedRows m(rows, columns);
+  const ColumnSums all(m, 1, [&](int64_t row, int64_t n, const Rows<float>& block) {
+    sum_rows(make(row * m.columns, (row + n) * m.columns), n, m.columns, block[0]);
+  });
+  for (int64_t c = 0; c < columns; ++c) sums[c] = static_cast<float>(all.total(0, c));
+}
+
+/// sums [columns] = sum over rows of x [rows, columns].
+void column_sum(const Elements& x, int64_t rows, int64_t columns, float* sums);
 
 }  // namespace trainer::cpu

@@ -1,6 +1,7 @@
 // Dropout by counter: the bits of Rng (Philox4x32-10), a vector of blocks at a time.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "lib/backend/cpu/any_float.h"
 #include "lib/backend/cpu/floats.h"
@@ -48,13 +49,26 @@ void philox(uint64_t key, uint64_t index, uint64_t first_block, int64_t count, u
 }
 
 /// y = factor x where words >> 8 >= threshold, else 0.
-void mask(const float* x, const uint32_t* words, uint32_t threshold, float factor, float* y, int64_t n) {
-  for_vectors(0, n, [&](auto d, int64_t i) HWY_ATTR {
-    const hn::RebindToSigned<decltype(d)> d_int;
-    const hn::RebindToUnsigned<decltype(d)> d_bits;
-    const auto u = hn::BitCast(d_int, hn::ShiftRight<8>(hn::LoadU(d_bits, words + i)));
-    const auto drop = hn::RebindMask(d, hn::Lt(u, hn::Set(d_int, static_cast<int32_t>(threshold))));
-    hn::StoreU(hn::IfThenZeroElse(drop, hn::Mul(hn::LoadU(d, x + i), hn::Set(d, factor))), d, y + i);
+void mask(const Elements& x, const uint32_t* words, uint32_t threshold, float factor, const Elements& y,
+          int64_t n) {
+  with_element(x.dtype, [&]<class T>(T) HWY_ATTR {
+    for_vectors(0, n, [&](auto d, int64_t i) HWY_ATTR {
+      const hn::RebindToSigned<decltype(d)> d_int;
+      const hn::RebindToUnsigned<decltype(d)> d_bits;
+      const auto u = hn::BitCast(d_int, hn::ShiftRight<8>(hn::LoadU(d_bits, words + i)));
+      const auto drop = hn::RebindMask(d, hn::Lt(u, hn::Set(d_int, static_cast<int32_t>(threshold))));
+      const auto v = hn::Mul(load(d, x.as<T>() + i), hn::Set(d, factor));
+      store(hn::IfThenZeroElse(drop, v), d, y.as<T>() + i);
+    });
+  });
+}
+
+/// y = factor x
+void multiply(const Elements& x, float factor, const Elements& y, int64_t n) {
+  with_element(x.dtype, [&]<class T>(T) HWY_ATTR {
+    for_vectors(0, n, [&](auto d, int64_t i) HWY_ATTR {
+      store(hn::Mul(load(d, x.as<T>() + i), hn::Set(d, factor)), d, y.as<T>() + i);
+    });
   });
 }
 
@@ -68,6 +82,7 @@ namespace {
 
 HWY_EXPORT(philox);
 HWY_EXPORT(mask);
+HWY_EXPORT(multiply);
 
 struct Mask {
   uint32_t threshold;  ///< u >= p for u = k 2^-24 is k >= ceil(2^24 p), exactly
@@ -76,7 +91,8 @@ struct Mask {
       : threshold(static_cast<uint32_t>(std::ceil(p * 0x1.0p24))), factor(static_cast<float>(1 / (1 - p))) {}
 };
 
-void drop_elements(const float* x, const ops::DropoutArgs& args, float* y, int64_t begin, int64_t end) {
+void drop_elements(const Elements& x, const ops::DropoutArgs& args, const Elements& y, int64_t begin,
+                   int64_t end) {
   static constexpr int64_t blocks = 256;
   alignas(64) uint32_t words[4 * blocks + 64];  // 64: philox() finishes its last vector
   const Mask m(args.p);
@@ -85,42 +101,40 @@ void drop_elements(const float* x, const ops::DropoutArgs& args, float* y, int64
     const auto skipped = static_cast<int64_t>(element % 4);
     const int64_t n = std::min(end - begin, 4 * blocks - skipped);
     HWY_DYNAMIC_DISPATCH(philox)(args.key, args.index, element / 4, (skipped + n + 3) / 4, words);
-    HWY_DYNAMIC_DISPATCH(mask)(x + begin, words + skipped, m.threshold, m.factor, y + begin, n);
+    HWY_DYNAMIC_DISPATCH(mask)(x.from(begin), words + skipped, m.threshold, m.factor, y.from(begin), n);
     begin += n;
   }
 }
 
-void drop_rows(const float* x, const ops::DropoutArgs& args, float* y, int64_t row_size, int64_t begin,
-               int64_t end) {
+void drop_rows(const Elements& x, const ops::DropoutArgs& args, const Elements& y, int64_t row_size,
+               int64_t begin, int64_t end) {
   const Rng rng = Rng::from_key(args.key);
   const Mask m(args.p);
   for (int64_t r = begin; r < end; ++r) {
     const bool keep = rng.bits(args.index, static_cast<uint64_t>(args.first + r)) >> 8 >= m.threshold;
-    const float* from = x + r * row_size;
-    float* to = y + r * row_size;
+    const Elements to = y.from(r * row_size);
     if (keep) {
-      std::transform(from, from + row_size, to, [&](float v) { return v * m.factor; });
+      HWY_DYNAMIC_DISPATCH(multiply)(x.from(r * row_size), m.factor, to, row_size);
     } else {
-      std::fill_n(to, row_size, 0.0F);
+      std::memset(to.data, 0, static_cast<size_t>(row_size) * size_of(to.dtype));
     }
   }
 }
 
 void dropout(const Tensor& x, const ops::DropoutArgs& args, Tensor& y) {
-  const float* px = floats(ops::Dropout::name, x);
-  float* py = floats(ops::Dropout::name, y);
+  const Elements from(ops::Dropout::name, x), to(ops::Dropout::name, y);
   if (x.numel() == 0) return;
   if (args.per_row) {
     const int64_t rows = x.size(0), row_size = x.numel() / rows;
     parallel_for(rows, chunks_of(elementwise_grain, row_size),
-                 [&](int64_t begin, int64_t end) { drop_rows(px, args, py, row_size, begin, end); });
+                 [&](int64_t begin, int64_t end) { drop_rows(from, args, to, row_size, begin, end); });
   } else {
     parallel_for(x.numel(), elementwise_grain / 2,
-                 [&](int64_t begin, int64_t end) { drop_elements(px, args, py, begin, end); });
+                 [&](int64_t begin, int64_t end) { drop_elements(from, args, to, begin, end); });
   }
 }
 
-[[maybe_unused]] const bool added = add_kernel<ops::Dropout, dropout, f32_alone>();
+[[maybe_unused]] const bool added = add_kernel<ops::Dropout, dropout, f32_and_bf16>();
 
 }  // namespace
 }  // namespace trainer::cpu

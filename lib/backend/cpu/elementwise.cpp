@@ -117,6 +117,8 @@ bool is_vectorised(DType t) { return t == DType::f32 || t == DType::bf16; }
 void cast_kernel(const Tensor& x, Tensor& y) {
   const Tensor from = x.view({x.numel()});
   Tensor to = y.view({y.numel()});
+  // Pairs of dtypes without a loop are converted by way of copies.
+  reserve_for_threads(chunks_of(x.numel(), threads()) * static_cast<int64_t>(size_of(y.dtype())));
   parallel_for(x.numel(), elementwise_grain,
                [&](int64_t begin, int64_t end) { cast_elements(from, to, begin, end); });
 }

@@ -9,7 +9,7 @@
 HWY_BEFORE_NAMESPACE();
 namespace trainer::cpu::HWY_NAMESPACE {
 
-/// e^x for x <= 88, with a relative error of at most 1e-7; 0 below -87, where floats end. NaN stays NaN. Half the
+/// e^x for x <= 88, with a relative error of at most 1e-7; 0 below -87, where floats end. NaN as processors make it stays NaN. Half the
 /// instructions of Highway's, which goes on to denormal results.
 ///
 /// x = n ln 2 + r with |r| <= ln 2 / 2: 2^n goes into the exponent of a polynomial in r.

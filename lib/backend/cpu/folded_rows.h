@@ -24,7 +24,7 @@ struct FoldedRows {
 
   /// Rows whose sums stay in f32: they fit into the first or second level of cache, and are enough to make
   /// what happens once per block cheap.
-  int64_t block() const { return std::clamp<int64_t>(8192 / columns, 64, 512); }
+  int64_t block() const { return std::clamp<int64_t>(8192 / std::max<int64_t>(columns, 1), 64, 512); }
   /// Rows of a partial result: whole blocks, at least 64k elements, at most 64 chunks. A function of the
   /// shape alone.
   int64_t chunk() const {

@@ -119,13 +119,10 @@ void gelu_backward(const Tensor& dy, const Tensor& slope, Tensor& dx, Tensor& db
   };
   if (!dbias.defined()) return parallel_for(dx.numel(), elementwise_grain, product);
   Converted<Tensor&> sums(dbias, f32_alone);
-  float* out = floats(op, sums.value);
-  const FoldedRows m(dx.shape().rows(), dbias.numel());
-  const ColumnSums columns(m, 1, [&](int64_t row, int64_t n, const Rows<float>& block) {
-    product(row * m.columns, (row + n) * m.columns);
-    sum_rows(to.from(row * m.columns), n, m.columns, block[0]);  // from the cache
+  column_sum_of(dx.shape().rows(), dbias.numel(), floats(op, sums.value), [&](int64_t begin, int64_t end) {
+    product(begin, end);
+    return to.from(begin);
   });
-  for (int64_t c = 0; c < dbias.numel(); ++c) out[c] = static_cast<float>(columns.total(0, c));
 }
 
 [[maybe_unused]] const bool added[] = {

@@ -38,42 +38,48 @@ HWY_INLINE TwoSums two_sums(int64_t n, const F& term) {
   return sums;
 }
 
-/// A row at a time, so that what a row needs twice comes from the first level of cache. The variance is a
-/// mean of squared differences, which cannot cancel. `residual` null: sum is x.
+/// y = the row s, whose sum is `total`, normalised. The variance is a mean of squared differences, which cannot cancel.
+template <class S, class Y>
+HWY_INLINE void normalize_row(const S* s, float total, const float* gamma, const float* beta, float eps,
+                              int64_t n, Y* y, float* mean, float* rstd) {
+  const float scale = 1.0F / static_cast<float>(n), m = total * scale;
+  const TwoSums deviation = two_sums(n, [&](auto d, int64_t i, auto& a, auto& b) HWY_ATTR {
+    const auto v = hn::Sub(load(d, s + i), hn::Set(d, m));
+    a = hn::MulAdd(v, v, a);
+    b = hn::Add(b, v);
+  });
+  // The second sum is what rounding the mean left over.
+  const float rest = deviation.b * scale;
+  const float variance = std::max(deviation.a * scale - rest * rest, 0.0F);
+  const float reciprocal = 1.0F / std::sqrt(variance + eps);
+  *mean = m + rest;
+  *rstd = reciprocal;
+  for_vectors(0, n, [&](auto d, int64_t i) HWY_ATTR {
+    const auto xhat = hn::Mul(hn::Sub(load(d, s + i), hn::Set(d, *mean)), hn::Set(d, reciprocal));
+    store(hn::MulAdd(xhat, hn::LoadU(d, gamma + i), hn::LoadU(d, beta + i)), d, y + i);
+  });
+}
+
+/// A row at a time, so that what a row needs again comes from the first level of cache. Without a residual there is
+/// no sum.
 template <class X, class S, class Y>
 void forward_rows(const X* x, const S* residual, const float* gamma, const float* beta, float eps,
                   int64_t rows, int64_t n, S* sum, Y* y, float* mean, float* rstd) {
-  const float scale = 1.0F / static_cast<float>(n);
-  for (int64_t r = 0; r < rows; ++r, x += n, sum += n, y += n) {
-    float total = 0;
-    if (residual != nullptr) {
-      total = two_sums(n, [&](auto d, int64_t i, auto& a, auto&) HWY_ATTR {
-                const auto s = hn::Add(load(d, x + i), load(d, residual + i));
-                store(s, d, sum + i);
-                a = hn::Add(a, s);
-              }).a;
-      residual += n;
-    } else {
-      total = two_sums(n, [&](auto d, int64_t i, auto& a, auto&) HWY_ATTR {
-                a = hn::Add(a, load(d, sum + i));
-              }).a;
+  for (int64_t r = 0; r < rows; ++r, x += n, y += n, ++mean, ++rstd) {
+    if (residual == nullptr) {
+      const float total =
+          two_sums(n, [&](auto d, int64_t i, auto& a, auto&) HWY_ATTR { a = hn::Add(a, load(d, x + i)); }).a;
+      normalize_row(x, total, gamma, beta, eps, n, y, mean, rstd);
+      continue;
     }
-    const float m = total * scale;
-    const TwoSums deviation = two_sums(n, [&](auto d, int64_t i, auto& a, auto& b) HWY_ATTR {
-      const auto v = hn::Sub(load(d, sum + i), hn::Set(d, m));
-      a = hn::MulAdd(v, v, a);
-      b = hn::Add(b, v);
-    });
-    // The second sum is what rounding the mean left over.
-    const float rest = deviation.b * scale;
-    const float variance = std::max(deviation.a * scale - rest * rest, 0.0F);
-    const float reciprocal = 1.0F / std::sqrt(variance + eps);
-    mean[r] = m + rest;
-    rstd[r] = reciprocal;
-    for_vectors(0, n, [&](auto d, int64_t i) HWY_ATTR {
-      const auto xhat = hn::Mul(hn::Sub(load(d, sum + i), hn::Set(d, mean[r])), hn::Set(d, reciprocal));
-      store(hn::MulAdd(xhat, hn::LoadU(d, gamma + i), hn::LoadU(d, beta + i)), d, y + i);
-    });
+    const float total = two_sums(n, [&](auto d, int64_t i, auto& a, auto&) HWY_ATTR {
+                          const auto s = hn::Add(load(d, x + i), load(d, residual + i));
+                          store(s, d, sum + i);
+                          a = hn::Add(a, s);
+                        }).a;
+    normalize_row(sum, total, gamma, beta, eps, n, y, mean, rstd);
+    residual += n;
+    sum += n;
   }
 }
 
@@ -89,12 +95,14 @@ void forward(const Elements& x, const Elements& residual, const float* gamma, co
   });
 }
 
-/// dgamma and dbeta [n] get the sums over these rows. dsum and dx may be null, or the same.
-template <class G, class S>
+/// dgamma and dbeta [n] get the sums over these rows, unless they are null. dsum and dx may be null, or the same.
+template <bool kParameters, class G, class S>
 void backward_rows(const G* dy, const S* s, const float* mean, const float* rstd, const float* gamma,
                    const S* dsum, int64_t rows, int64_t n, S* dx, float* dgamma, float* dbeta) {
-  std::fill_n(dgamma, n, 0.0F);
-  std::fill_n(dbeta, n, 0.0F);
+  if constexpr (kParameters) {
+    std::fill_n(dgamma, n, 0.0F);
+    std::fill_n(dbeta, n, 0.0F);
+  }
   for (int64_t r = 0; r < rows; ++r, dy += n, s += n) {
     const float m = mean[r], reciprocal = rstd[r];
     const auto xhat = [&](auto d, int64_t i) HWY_ATTR {
@@ -104,8 +112,10 @@ void backward_rows(const G* dy, const S* s, const float* mean, const float* rstd
       const auto g = load(d, dy + i), h = xhat(d, i), weighted = hn::Mul(g, hn::LoadU(d, gamma + i));
       a = hn::Add(a, weighted);
       b = hn::MulAdd(weighted, h, b);
-      hn::StoreU(hn::MulAdd(g, h, hn::LoadU(d, dgamma + i)), d, dgamma + i);
-      hn::StoreU(hn::Add(g, hn::LoadU(d, dbeta + i)), d, dbeta + i);
+      if constexpr (kParameters) {
+        hn::StoreU(hn::MulAdd(g, h, hn::LoadU(d, dgamma + i)), d, dgamma + i);
+        hn::StoreU(hn::Add(g, hn::LoadU(d, dbeta + i)), d, dbeta + i);
+      }
     });
     if (dx == nullptr) continue;
     const float scale = 1.0F / static_cast<float>(n), first = sums.a * scale, second = sums.b * scale;
@@ -125,8 +135,9 @@ void backward(const Elements& dy, const Elements& sum, const float* mean, const 
               float* dgamma, float* dbeta) {
   with_element(dy.dtype, [&]<class G>(G) HWY_ATTR {
     with_element(sum.dtype, [&]<class S>(S) HWY_ATTR {
-      backward_rows(dy.as<const G>(), sum.as<const S>(), mean, rstd, gamma, dsum.as<const S>(), rows, n,
-                    dx.as<S>(), dgamma, dbeta);
+      const auto rows_of = dgamma != nullptr ? backward_rows<true, G, S> : backward_rows<false, G, S>;
+      rows_of(dy.as<const G>(), sum.as<const S>(), mean, rstd, gamma, dsum.as<const S>(), rows, n, dx.as<S>(),
+              dgamma, dbeta);
     });
   });
 }
@@ -163,14 +174,21 @@ void backward_kernel(const Tensor& dy, const Tensor& sum, const Tensor& mean, co
   const Elements g(op, dy), s(op, sum), above(op, dsum), out(op, dx);
   const float *pmean = floats(op, mean), *prstd = floats(op, rstd), *pgamma = floats(op, gamma);
   const int64_t n = sum.shape().back();
-  const FoldedRows m(sum.numel() / n, n, 0);
-  const ColumnSums sums(m, 2, [&](int64_t row, int64_t rows, const Rows<float>& block) {
+  const int64_t all = sum.numel() / n;
+  const auto some = [&](int64_t row, int64_t rows, float* dgamma_sums, float* dbeta_sums) {
     const int64_t i = row * n;
     HWY_DYNAMIC_DISPATCH(backward)
-    (g.from(i), s.from(i), pmean + row, prstd + row, pgamma, above.from(i), rows, n, out.from(i), block[0],
-     block[1]);
+    (g.from(i), s.from(i), pmean + row, prstd + row, pgamma, above.from(i), rows, n, out.from(i), dgamma_sums,
+     dbeta_sums);
+  };
+  if (!dgamma.defined()) {
+    return parallel_for(all, chunks_of(elementwise_grain, n),
+                        [&](int64_t begin, int64_t end) { some(begin, end - begin, nullptr, nullptr); });
+  }
+  const FoldedRows m(all, n, 0);
+  const ColumnSums sums(m, 2, [&](int64_t row, int64_t rows, const Rows<float>& block) {
+    some(row, rows, block[0], block[1]);
   });
-  if (!dgamma.defined()) return;
   float *pdgamma = floats(op, dgamma), *pdbeta = floats(op, dbeta);
   for (int64_t c = 0; c < n; ++c) {
     pdgamma[c] = static_cast<float>(sums.total(0, c));

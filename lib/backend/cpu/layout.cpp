@@ -5,11 +5,12 @@
 namespace trainer::cpu {
 namespace {
 
+constexpr int64_t tile = 32;
+
 /// Tile by tile, so that the cache lines of both sides are used whole. Only sizes matter, so floats move as
 /// integers.
 template <class T>
 void swap_axes(const T* x, T* y, int64_t rows, int64_t columns, int64_t first_tile, int64_t last_tile) {
-  static constexpr int64_t tile = 32;
   const int64_t tiles_per_matrix = chunks_of(rows, tile);
   for (int64_t t = first_tile; t < last_tile; ++t) {
     const int64_t offset = t / tiles_per_matrix * rows * columns;
@@ -26,11 +27,11 @@ void swap_axes(const T* x, T* y, int64_t rows, int64_t columns, int64_t first_ti
 void swap_axes_kernel(const Tensor& x, Tensor& y) {
   const int64_t rows = x.size(1), columns = x.size(2);
   if (x.numel() == 0) return;
-  const int64_t tiles = x.size(0) * chunks_of(rows, 32);
+  const int64_t tiles = x.size(0) * chunks_of(rows, tile);
   const auto move = [&]<class T>(T) {
     const T* px = reinterpret_cast<const T*>(x.raw());
     T* py = reinterpret_cast<T*>(y.raw());
-    parallel_for(tiles, chunks_of(elementwise_grain, 32 * columns),
+    parallel_for(tiles, chunks_of(elementwise_grain, tile * columns),
                  [=](int64_t first, int64_t last) { swap_axes(px, py, rows, columns, first, last); });
   };
   switch (size_of(x.dtype())) {

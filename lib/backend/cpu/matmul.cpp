@@ -86,6 +86,15 @@ struct GemmPlan {
   }
 };
 
+/// The calling thread's plan for a piece of so many rows.
+GemmPlan& plan(const Gemm& whole, const Pieces& pieces, int64_t rows) {
+  const Gemm g = whole.piece(rows, pieces.largest());
+  return cached<GemmPlan>(g.key(pieces), [&] {
+    const ThreadScope threads(pieces.primitive_threads());
+    return GemmPlan::make(g);
+  });
+}
+
 /// Calls after(begin, end) for rows of c that are complete: once, or for each piece by the thread that has made it.
 template <class After>
 void run(const Gemm& g, const Tensor& a, const Tensor& b, const Tensor& bias, Tensor& c, const After& after) {
@@ -99,21 +108,14 @@ void run(const Gemm& g, const Tensor& a, const Tensor& b, const Tensor& bias, Te
   const bool many = g.transpose_a && g.k >= 512;
   const Pieces pieces(g.m, g.flops(), smallest_piece, 32, many ? Team::apart : Team::together);
   const ThreadScope scope(pieces.threads());
-  const auto plan = [&](int64_t rows) -> GemmPlan& {
-    const Gemm piece = g.piece(rows, pieces.largest());
-    return cached<GemmPlan>(piece.key(pieces), [&] {
-      const ThreadScope threads(pieces.primitive_threads());
-      return GemmPlan::make(piece);
-    });
-  };
   const Converted<const Tensor&> f32_bias(bias, f32_alone);
   const PackedWeights packed =
-      g.packs() ? pack(b, plan(pieces.largest()).packing) : PackedWeights{{}, b.raw()};
+      g.packs() ? pack(b, plan(g, pieces, pieces.largest()).packing) : PackedWeights{{}, b.raw()};
   const auto a_step = static_cast<int64_t>(size_of(g.type)) * (g.transpose_a ? 1 : g.k),
              c_step = static_cast<int64_t>(size_of(g.c_type)) * g.n;
-  pieces.reserve([&](int64_t rows) { return plan(rows).matmul.scratchpad_bytes(); });
+  pieces.reserve([&](int64_t rows) { return plan(g, pieces, rows).matmul.scratchpad_bytes(); });
   pieces.run([&](int64_t, int64_t begin, int64_t end) {
-    plan(end - begin)
+    plan(g, pieces, end - begin)
         .matmul.run({a.raw() + begin * a_step, packed.data, g.bias ? f32_bias.value.raw() : nullptr,
                      c.raw() + begin * c_step});
     after(begin, end);

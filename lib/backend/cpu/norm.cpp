@@ -191,12 +191,4 @@ constexpr auto cpu = Device::Kind::cpu;
 
 }  // namespace
 
-void column_sum(const Elements& x, int64_t rows, int64_t columns, float* out) {
-  const FoldedRows m(rows, columns);
-  const ColumnSums sums(m, 1, [&](int64_t row, int64_t n, const Rows<float>& block) {
-    sum_rows(x.from(row * m.columns), n, m.columns, block[0]);
-  });
-  for (int64_t c = 0; c < columns; ++c) out[c] = static_cast<float>(sums.total(0, c));
-}
-
 }  // namespace trainer::cpu

@@ -1,4 +1,5 @@
-// Switches between oneDNN's kernels and loops of our own (winograd.h, depthwise.h, attention_head.h).
+// Switches between oneDNN's kernels and loops of our own (winograd.h, depthwise.h, unfolded.h,
+// attention_head.h).
 #pragma once
 
 #include <atomic>

@@ -11,8 +11,15 @@
 namespace trainer::cpu {
 namespace {
 
+/// OpenMP may be set to give a smaller team than is asked for (OMP_DYNAMIC, OMP_MAX_ACTIVE_LEVELS), for which oneDNN's
+/// threads would wait for ever. These are settings of the calling thread.
+void insist_on_teams() {
+  if (omp_get_dynamic() != 0) omp_set_dynamic(0);
+  if (omp_get_max_active_levels() < 1) omp_set_max_active_levels(1);
+}
+
 std::atomic<int>& thread_count() {
-  static std::atomic<int> count{omp_get_max_threads()};
+  static std::atomic<int> count{std::min(omp_get_max_threads(), omp_get_thread_limit())};
   return count;
 }
 
@@ -27,7 +34,7 @@ int threads() { return thread_count().load(std::memory_order_relaxed); }
 
 void set_threads(int n) {
   check(Exit::usage, n >= 1, "THREADS: {} is not a number of threads; at least 1 is needed", n);
-  thread_count().store(n, std::memory_order_relaxed);
+  thread_count().store(std::min(n, omp_get_thread_limit()), std::memory_order_relaxed);
 }
 
 bool deterministic() { return deterministic_mode().load(std::memory_order_relaxed); }
@@ -35,6 +42,7 @@ bool deterministic() { return deterministic_mode().load(std::memory_order_relaxe
 void set_deterministic(bool on) { deterministic_mode().store(on, std::memory_order_relaxed); }
 
 ThreadScope::ThreadScope(int n) : before_(omp_get_max_threads()) {
+  insist_on_teams();
   if (n != before_) omp_set_num_threads(n);
 }
 
@@ -45,6 +53,7 @@ ThreadScope::~ThreadScope() {
 void reserve_for_threads(int64_t bytes) { reserve(static_cast<size_t>(bytes), threads(), Device{}); }
 
 void detail::run_parts(int64_t parts, void (*part)(const void*, int64_t), const void* context) {
+  insist_on_teams();
   // Always the whole team, idle or not: libgomp ends the threads that a smaller team does without and starts
   // them again later.
   std::exception_ptr first;  // none may leave the region

@@ -15,7 +15,7 @@ namespace trainer::cpu {
 /// Threads that compute, the calling one included. At first OpenMP's default (OMP_NUM_THREADS or the cores of
 /// the affinity mask).
 int threads();
-/// Throws Error(Exit::usage) unless n >= 1. Takes effect for kernels started afterwards, from any thread.
+/// Throws Error(Exit::usage) unless n >= 1; never more than OMP_THREAD_LIMIT allows. Takes effect for kernels started afterwards, from any thread.
 void set_threads(int n);
 
 /// DETERMINISTIC: oneDNN's results do not depend on the number of threads either; see pieces.h. At first off.

@@ -36,15 +36,23 @@ struct KeyHash {
   }
 };
 
+namespace detail {
+template <class T>
+std::unordered_map<Key, std::unique_ptr<T>, KeyHash>& cache_of() {
+  thread_local std::unordered_map<Key, std::unique_ptr<T>, KeyHash> cache;
+  return cache;
+}
+}  // namespace detail
+
 /// The T of this key, made by `make()` on first use; later calls allocate nothing. T is a struct of
 /// primitives and serves as the cache's name. Each thread has its own T, so that nobody else moves its memory
 /// objects. The number of threads that compute belongs into the key, because oneDNN fixes the split of the
 /// work when it makes a primitive. The reference holds until the next call for the same T.
 template <class T, class Make>
 T& cached(const Key& key, const Make& make) {
-  static constexpr size_t capacity =
-      1024;  // shapes are few; a program that never repeats one must not grow without end
-  thread_local std::unordered_map<Key, std::unique_ptr<T>, KeyHash> cache;
+  // Shapes are few; a program that never repeats one must not grow without end.
+  static constexpr size_t capacity = 1024;
+  auto& cache = detail::cache_of<T>();
   const auto found = cache.find(key);
   if (found != cache.end()) return *found->second;
   if (cache.size() >= capacity) cache.clear();

@@ -8,8 +8,8 @@
 //   namespace trainer::cpu::HWY_NAMESPACE { ... }   // loops over pointers: no tensors, no threads
 //   HWY_AFTER_NAMESPACE();
 //   #if HWY_ONCE
-//   namespace trainer::cpu { HWY_EXPORT(loop); ... }   // the kernels: unpack tensors, split the work,
-//   dispatch #endif
+//   namespace trainer::cpu { HWY_EXPORT(loop); ... }   // the kernels: unpack tensors, split, dispatch
+//   #endif
 #ifndef HWY_DISABLED_TARGETS
 #define HWY_DISABLED_TARGETS \
   HWY_SSE4  // adds nothing over the baseline for f32 loops, and takes time to compile

@@ -92,8 +92,8 @@ void embed_backward(const Tensor& dy, int64_t first, Tensor& dx, Tensor& dfirst,
   }
   const int64_t sums = dposition.defined() ? length : dfirst.defined() ? first : 0;
   if (sums * width == 0) return;
-  const Tensor total = Tensor::empty({1, sums, width});
-  float* ptotal = const_cast<float*>(total.data<float>());
+  Tensor total = Tensor::empty({1, sums, width});
+  float* ptotal = total.data<float>();
   const Elements g(op, dy);
   parallel_for(sums, chunks_of(elementwise_grain, std::max<int64_t>(samples * width, 1)),
                [=](int64_t begin, int64_t end) {

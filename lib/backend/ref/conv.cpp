@@ -37,17 +37,6 @@ void for_each_term(const Shape& x, const Shape& w, const Shape& y, const Conv2dA
   }
 }
 
-/// out[o] = sum of dy[..., o]: the gradient of a bias.
-template <class T>
-void sum_rows(const Tensor& dy, Tensor& out) {
-  const T* g = dy.data<T>();
-  Sums sums = sums_for(out);
-  for (int64_t r = 0; r < dy.shape().rows(); ++r) {
-    for (double& sum : sums) sum += *g++;
-  }
-  store<T>(sums, out);
-}
-
 void conv2d(const Tensor& x, const Tensor& w, const Tensor& bias, const Conv2dArgs& args, Tensor& y) {
   visit_real(ops::Conv2d::name, x, [&]<class T>(T) {
     const T *px = x.data<T>(), *pw = w.data<T>();

@@ -26,12 +26,8 @@ double derivative(double x, GeluForm form) {
 
 void gelu_backward(const Tensor& dy, const Tensor& slope, Tensor& dx, Tensor& dbias) {
   visit_real(ops::GeluBackward::name, dx, [&]<class T>(T) {
-    Sums sums = dbias.defined() ? sums_for(dbias) : Sums{};
-    for (int64_t i = 0; i < dx.numel(); ++i) {
-      dx.data<T>()[i] = dy.data<T>()[i] * slope.data<T>()[i];
-      if (!sums.empty()) sums[static_cast<size_t>(i) % sums.size()] += dx.data<T>()[i];
-    }
-    if (dbias.defined()) store<T>(sums, dbias);
+    for (int64_t i = 0; i < dx.numel(); ++i) dx.data<T>()[i] = dy.data<T>()[i] * slope.data<T>()[i];
+    if (dbias.defined()) sum_rows<T>(dx, dbias);
   });
 }
 

@@ -17,7 +17,7 @@ void forward(const Tensor& x, const Tensor& residual, const Tensor& gamma, const
         for (int64_t i = first; i < first + channels; ++i)
           sum.data<T>()[i] = x.data<T>()[i] + residual.data<T>()[i];
       }
-      const T* s = sum.data<T>() + first;
+      const T* s = (residual.defined() ? sum : x).data<T>() + first;
       double m = 0, squares = 0;
       for (int64_t c = 0; c < channels; ++c) m += s[c];
       m /= static_cast<double>(channels);

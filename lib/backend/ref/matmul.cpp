@@ -54,12 +54,13 @@ void linear_backward_weight(const Tensor& dy, const Tensor& x, Tensor& dw, Tenso
         for (int64_t r = 0; r < rows; ++r) sum += double{g[r * out + o]} * double{px[r * in + i]};
         pdw[o * in + i] = static_cast<T>(sum);
       }
-      if (!dbias.defined()) continue;
-      double sum = 0;
-      for (int64_t r = 0; r < rows; ++r) sum += g[r * out + o];
-      dbias.data<T>()[o] = static_cast<T>(sum);
     }
+    if (dbias.defined()) sum_rows<T>(dy, dbias);
   });
+}
+
+void bias_backward(const Tensor& dy, Tensor& dbias) {
+  visit_real(ops::BiasBackward::name, dy, [&]<class T>(T) { sum_rows<T>(dy, dbias); });
 }
 
 constexpr auto ref = Device::Kind::ref;
@@ -68,6 +69,7 @@ constexpr auto ref = Device::Kind::ref;
     Kernels<ops::LinearGelu>::add(ref, linear_gelu),
     Kernels<ops::LinearBackwardData>::add(ref, linear_backward_data),
     Kernels<ops::LinearBackwardWeight>::add(ref, linear_backward_weight),
+    Kernels<ops::BiasBackward>::add(ref, bias_backward),
 };
 
 }  // namespace

@@ -35,4 +35,15 @@ void store(const Sums& sums, Tensor& t, double scale = 1) {
   for (const double sum : sums) *out++ = static_cast<T>(sum * scale);
 }
 
+/// out [C] = column sums of dy [..., C]: the gradient of a bias.
+template <class T>
+void sum_rows(const Tensor& dy, Tensor& out) {
+  const T* g = dy.data<T>();
+  Sums sums = sums_for(out);
+  for (int64_t r = 0; r < dy.shape().rows(); ++r) {
+    for (double& sum : sums) sum += *g++;
+  }
+  store<T>(sums, out);
+}
+
 }  // namespace trainer::ref

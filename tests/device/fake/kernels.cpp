@@ -91,6 +91,7 @@ void delegate() {
   delegate<ops::LinearGelu>();
   delegate<ops::LinearBackwardData>();
   delegate<ops::LinearBackwardWeight>();
+  delegate<ops::BiasBackward>();
   delegate<ops::BatchNormStatistics>();
   delegate<ops::BatchNormApply>();
   delegate<ops::BatchNormBackwardReduce>();
