@@ -3,9 +3,12 @@
 #ifndef TRAINER_SANITIZED
 #include <dlfcn.h>
 
+#include <atomic>
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <thread>
 
 #include "lib/train/build.h"
 #include "tests/catch.h"
@@ -13,8 +16,8 @@
 
 namespace {
 
-thread_local bool counting = false;
-thread_local int64_t allocations = 0;
+std::atomic<bool> counting = false;  // on every thread: those that compute, and those that load
+std::atomic<int64_t> allocations = 0;
 
 /// oneDNN makes some small maps for each primitive that it executes; that is its own affair.
 bool in_onednn(void* address) {
@@ -22,18 +25,53 @@ bool in_onednn(void* address) {
   return dladdr(address, &info) != 0 && std::strstr(info.dli_fname, "libdnnl") != nullptr;
 }
 
-void* allocate(size_t bytes, size_t alignment, void* caller) {
+void count(void* caller) {
   if (counting && !in_onednn(caller)) ++allocations;
-  void* p = alignment > alignof(std::max_align_t)
-                ? std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment)
-                : std::malloc(std::max<size_t>(bytes, 1));
-  if (p == nullptr) throw std::bad_alloc();
-  return p;
 }
 
 }  // namespace
 
-// These replace the standard library's in the whole program, libtrainer.so included.
+// These replace the C library's in the whole program, and what of it calls them: operator new, too, whose callers are
+// counted instead.
+extern "C" {
+void* __libc_malloc(size_t);
+void* __libc_calloc(size_t, size_t);
+void* __libc_realloc(void*, size_t);
+void* __libc_memalign(size_t, size_t);
+
+void* malloc(size_t bytes) {
+  count(__builtin_return_address(0));
+  return __libc_malloc(bytes);
+}
+void* calloc(size_t n, size_t bytes) {
+  count(__builtin_return_address(0));
+  return __libc_calloc(n, bytes);
+}
+void* realloc(void* p, size_t bytes) {
+  count(__builtin_return_address(0));
+  return __libc_realloc(p, bytes);
+}
+void* aligned_alloc(size_t alignment, size_t bytes) {
+  count(__builtin_return_address(0));
+  return __libc_memalign(alignment, bytes);
+}
+int posix_memalign(void** p, size_t alignment, size_t bytes) {
+  count(__builtin_return_address(0));
+  *p = __libc_memalign(alignment, bytes);
+  return *p == nullptr ? ENOMEM : 0;
+}
+}
+
+namespace {
+void* allocate(size_t bytes, size_t alignment, void* caller) {
+  count(caller);
+  void* p = alignment > alignof(std::max_align_t) ? __libc_memalign(alignment, bytes)
+                                                  : __libc_malloc(std::max<size_t>(bytes, 1));
+  if (p == nullptr) throw std::bad_alloc();
+  return p;
+}
+}  // namespace
+
 void* operator new(size_t bytes) { return allocate(bytes, 0, __builtin_return_address(0)); }
 void* operator new(size_t bytes, std::align_val_t alignment) {
   return allocate(bytes, static_cast<size_t>(alignment), __builtin_return_address(0));
@@ -64,7 +102,7 @@ class Watch final : public Hook {
     allocations = 0;
     counting = true;
   }
-  static constexpr int64_t warm_up = 3;
+  static constexpr int64_t warm_up = 2;
   int64_t found = 0, grown = 0;
 
  private:
@@ -73,13 +111,36 @@ class Watch final : public Hook {
 
 }  // namespace
 
+TEST_CASE("allocations are counted, on any thread") {
+  allocations = 0;
+  counting = true;
+  void* volatile p = std::malloc(10);
+  std::free(p);
+  delete static_cast<int*>(p = new int(1));
+  counting = false;
+  CHECK(allocations == 2);
+  std::thread other([] {
+    counting = true;
+    void* volatile q = std::calloc(2, 3);
+    std::free(q);
+    counting = false;
+  });
+  other.join();
+  CHECK(allocations == 3);
+}
+
 TEST_CASE("a step allocates nothing once its shapes have been seen") {
   const char* const runs[] = {
       "MODEL.NAME cnn MODEL.DROP_RATE 0.1",
       "MODEL.NAME mlp",
       "MODEL.NAME resnet18 MODEL.STEM small",
       "MODEL.NAME cnn AMP_ENABLE True AMP.DTYPE bf16",
+      "MODEL.NAME cnn AMP_ENABLE True AMP.DTYPE f16",
       "MODEL.NAME cnn TRAIN.OPTIMIZER.NAME sgd TRAIN.ACCUMULATION_STEPS 2",
+      "MODEL.NAME cnn TRAIN.OPTIMIZER.NAME lamb AMP_ENABLE True AMP.DTYPE bf16 AMP_OPT_LEVEL O3",
+      "MODEL.NAME mobilenetv2_050 DATA.IMG_SIZE 32 DATA.BATCH_SIZE 4",
+      "MODEL.NAME vit_tiny_patch16_224 DATA.IMG_SIZE 32 DATA.BATCH_SIZE 4 MODEL.DROP_PATH_RATE 0.1",
+      "MODEL.NAME vit_tiny_patch16_224 DATA.IMG_SIZE 32 DATA.BATCH_SIZE 4 AMP_ENABLE True AMP.DTYPE bf16",
   };
   for (const char* run : runs) {
     INFO(run);
