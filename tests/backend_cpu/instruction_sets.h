@@ -28,4 +28,16 @@ class InstructionSets {
   int64_t all_;
 };
 
+/// While it lives, loops are those for the oldest processor that the program runs on.
+class OldestInstructionSet {
+ public:
+  OldestInstructionSet() {
+    const int64_t all = hwy::SupportedTargets();  // newer ones have lower bits
+    int64_t oldest = all;
+    while ((oldest & (oldest - 1)) != 0) oldest &= oldest - 1;
+    hwy::SetSupportedTargetsForTest(oldest);
+  }
+  ~OldestInstructionSet() { hwy::SetSupportedTargetsForTest(0); }
+};
+
 }  // namespace trainer::cpu

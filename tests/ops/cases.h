@@ -4,7 +4,8 @@
 //   TEST_OP("relu", relu_cases, ops::Relu, ops::ReluBackward);   // test_ops [relu]
 //
 // That gives two tests. "backends": every backend with kernels for these ops computes what ref computes,
-// forward and backward, and on the CPU in deterministic mode the same bits on any number of threads.
+// forward and backward; on the CPU also with the loops for the oldest processors, and in deterministic mode with
+// the same bits on any number of threads.
 // "gradients": the backward kernels of ref are the derivatives of its forward kernels, by central differences
 // in f64.
 #pragma once

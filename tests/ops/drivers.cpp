@@ -2,6 +2,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "tests/backend_cpu/instruction_sets.h"
 #include "tests/backend_cpu/with_threads.h"
 #include "tests/ops/cases.h"
 
@@ -91,6 +92,11 @@ Tensors checked(const char* what, Device device, const Tensors& expected, double
   const Tensors got = compute();
   compare(what, got, expected, tolerance);
   if (device.kind != Device::Kind::cpu) return got;
+  {
+    INFO("oldest instruction set");
+    const cpu::OldestInstructionSet scope;
+    compare(what, compute(), expected, tolerance);
+  }
   INFO("deterministic");
   compare(what, on_any_threads(compute), expected, tolerance);
   return got;

@@ -116,7 +116,8 @@ TEST_CASE("allocations are counted, on any thread") {
   counting = true;
   void* volatile p = std::malloc(10);
   std::free(p);
-  delete static_cast<int*>(p = new int(1));
+  int* volatile number = new int(1);
+  delete number;
   counting = false;
   CHECK(allocations == 2);
   std::thread other([] {
