@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "lib/backend/cpu/info.h"
 #include "lib/base/log.h"
 
 namespace trainer::app {
@@ -45,6 +46,19 @@ std::string unheard(const config::Config& config, const train::AmpSettings& amp,
                      wish.str(), no.str(), fmt::join(remedy, " "));
 }
 
+/// What to know of a 16-bit type on this CPU; "" if it is fast.
+std::string_view slowness(DType type) {
+  if (type == DType::bf16)
+    return cpu::multiplies_bf16()
+               ? ""
+               : ", which this processor has no instructions for: every product converts to f32 "
+                 "and back. f32 is the fast type here (AMP_ENABLE False)";
+  return cpu::multiplies_bf16()
+             ? ", which is slow on a CPU: bf16 is the fast type here"
+             : ", which is slow on a CPU: every product converts to f32 and back. f32 is the fast "
+               "type here (AMP_ENABLE False)";
+}
+
 }  // namespace
 
 void report_precision(const config::Config& config, const train::Settings& s, const Process& process,
@@ -52,9 +66,7 @@ void report_precision(const config::Config& config, const train::Settings& s, co
   const Device device = process.device;
   if (precision.mixed()) {
     log::info("mixed precision: {}{}", precision.str(),
-              precision.compute == DType::f16 && device.is_host()
-                  ? ", which is slow on a CPU: bf16 is the fast type there"
-                  : "");
+              device.kind == Device::Kind::cpu ? slowness(precision.compute) : "");
   } else if (const std::string why = unheard(config, s.amp, device);
              !why.empty() && process.world.rank == 0) {
     log::warn("{}", why);

@@ -1,4 +1,5 @@
-// What a run says of its precision: asked for and not given.
+// What a run says of its precision: asked for and not given, and slow here.
+#include "lib/backend/cpu/info.h"
 #include "tests/apps/program.h"
 
 using namespace program;
@@ -8,12 +9,14 @@ namespace {
 constexpr auto without_effect = "without effect";
 
 /// What --throughput of a tiny MLP says on stderr.
-std::string said_of(const Words& opts, const Words& flags = {}) {
+std::string said_of(const Words& opts, const Words& flags = {}, const Words& environment = {}) {
   Words words{"--cfg",   mlp, "--throughput",     "--seconds", "0.001", "--opts",
               "THREADS", "1", "MODEL.MLP.HIDDEN", "[8]"};
   words.insert(words.end(), opts.begin(), opts.end());
   words.insert(words.end(), flags.begin(), flags.end());
-  return succeed(words).err;
+  const Outcome result = Process(command(words), environment).wait();
+  REQUIRE(result.code == 0);
+  return result.err;
 }
 
 size_t count(const std::string& text, const std::string& part) {
@@ -72,4 +75,44 @@ TEST_CASE("training, evaluation, prediction and the plan say it once each, train
                        "--output", (folder / "logits.safetensors").string(), "--opts", "AMP.DTYPE", "bf16"})
                   .err,
               without_effect) == 1);
+}
+
+TEST_CASE(
+    "which 16-bit type is fast depends on the processor, which --throughput, --eval and predict say, too") {
+  const Words avx2{"ONEDNN_MAX_CPU_ISA=AVX2"}, bf16{"AMP_ENABLE", "True", "AMP.DTYPE", "bf16"},
+      f16{"AMP_ENABLE", "True", "AMP.DTYPE", "f16"};
+  constexpr auto f32_is_fast = "f32 is the fast type here", bf16_is_fast = "bf16 is the fast type here";
+  for (const Words& type : {bf16, f16}) {
+    CAPTURE(type.back());
+    const std::string said = said_of(type, {}, avx2);
+    CHECK(count(said, f32_is_fast) == 1);
+    CHECK(count(said, "every product converts to f32") == 1);
+    CHECK_THAT(said, !ContainsSubstring(bf16_is_fast));
+  }
+  if (trainer::cpu::multiplies_bf16()) {
+    CHECK(count(said_of(f16), bf16_is_fast) == 1);
+    CHECK_THAT(said_of(bf16),
+               !ContainsSubstring("fast type") && ContainsSubstring("mixed precision: bf16 (O1)\n"));
+  }
+
+  const TempFolder folder;
+  const auto said_by = [&](Words words) {
+    words.insert(words.end(), {"--opts", "AMP_ENABLE", "True", "AMP.DTYPE", "bf16", "TRAIN.MAX_STEPS", "1"});
+    const Outcome result = Process(command(words), avx2).wait();
+    INFO(result.err);
+    CHECK(result.code == 0);
+    return count(result.err, f32_is_fast);
+  };
+  const Words train{"--cfg", mlp, "--output", folder.path().string()};
+  CHECK(said_by(train) == 1);
+  CHECK(count(text_of(folder / "mlp" / "default" / "log.txt"), f32_is_fast) == 1);
+  Words words = train;
+  words.emplace_back("--eval");
+  CHECK(said_by(words) == 1);
+  words.back() = "--dry-run";
+  CHECK(said_by(words) == 1);
+  const fs::path images = folder / "images.safetensors";
+  write_images(images, 4);
+  CHECK(said_by({"predict", "--cfg", mlp, "--input", images.string(), "--output",
+                 (folder / "logits.safetensors").string()}) == 1);
 }
