@@ -138,6 +138,8 @@ StepReport Trainer::step(data::Batch& batch) {
     if (scale_.at_floor()) ++nonfinite_in_a_row_;
   }
   scale_.update(finite);
+  report.next_loss_scale = scale_.value();
+  report.updated = finite;
   report.skipped = skipped_;
   return report;
 }
