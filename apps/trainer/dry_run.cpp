@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "apps/trainer/plan.h"
+#include "apps/trainer/precision.h"
 #include "apps/trainer/train_modes.h"
 #include "lib/backend/cpu/parallel.h"
 #include "lib/base/system.h"
@@ -73,8 +74,10 @@ std::string run_table(const Planned& plan) {
 int dry_run(const config::Config& config, const train::Settings& settings, const Process& process,
             const DryRun& asked) {
   train::Settings s = settings;
+  const nn::Precision precision = train::choose_precision(s, process.device);
+  report_precision(config, s, process, precision);
   // As the device would have it, but on the host and without threads that read.
-  s.amp.dtype = name_of(train::choose_precision(s, process.device).compute);
+  s.amp.dtype = name_of(precision.compute);
   const int64_t workers = std::exchange(s.loader.num_workers, 0);
   const train::Share share{.world = asked.world_size > 0 ? asked.world_size : process.world.size};
   const auto loader = [&](data::Split split) -> std::unique_ptr<data::Loader> {

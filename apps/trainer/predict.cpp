@@ -1,6 +1,6 @@
 // trainer predict: logits, and features, of a model for the samples of a file.
 #include "apps/trainer/command.h"
-#include "apps/trainer/process.h"
+#include "apps/trainer/precision.h"
 #include "lib/base/log.h"
 #include "lib/config/pending.h"
 #include "lib/io/safetensors.h"
@@ -58,12 +58,16 @@ int predict(Flags& flags) {
   if (!flags.model.empty()) flags.source.flags.push_back({"--model", "MODEL.NAME", flags.model});
   if (!flags.weights.empty()) flags.source.flags.push_back({"--weights", "MODEL.PRETRAINED", flags.weights});
   const auto [config, settings, notices] = flags.source.load(config::Use::evaluation);
-  const Device device = begin_process(config, settings, true).device;
+  const Process process = begin_process(config, settings, true);
+  const Device device = process.device;
 
   const Tensor input = read_input(flags.input);
   const auto model =
       train::build_model(config, settings, input.shape().drop_front(), device, {.replace_classifier = false});
-  if (settings.amp.dtype != "auto") nn::set_precision(*model, train::choose_precision(settings, device));
+  const nn::Precision precision =
+      settings.amp.dtype == "auto" ? nn::Precision() : train::choose_precision(settings, device);
+  nn::set_precision(*model, precision);
+  report_precision(config, settings, process, precision);
   const auto f32 = [](const Var& v) { return ops::cast(v.value(), DType::f32).to(Device{}); };
   const NoGrad no_grad;
   const int64_t n = input.size(0);

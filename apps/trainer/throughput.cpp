@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "apps/trainer/precision.h"
 #include "apps/trainer/train_modes.h"
 #include "lib/backend/cpu/parallel.h"
 #include "lib/base/log.h"
@@ -124,6 +125,8 @@ int throughput(const config::Config& config, const train::Settings& settings, co
   auto dataset = std::make_shared<RepeatedBatch>(spec, batch * comm.size());
   log::info("{} on {}, batch {}: {} warm-up steps, then at least {} steps and {} s", s.model.name,
             device.str(), batch, warmup_steps, least_steps, asked.seconds);
+  const nn::Precision precision = train::choose_precision(s, device);
+  report_precision(config, s, process, precision);
   Times times(asked.seconds);
 
   if (!asked.evaluation) {
@@ -142,7 +145,7 @@ int throughput(const config::Config& config, const train::Settings& settings, co
   }
 
   const auto model = train::build_model(config, s, spec.input, device);
-  nn::set_precision(*model, train::choose_precision(s, device));
+  nn::set_precision(*model, precision);
   nn::Context context;
   nn::attach(*model, context);
   const NoGrad no_grad;

@@ -5,6 +5,7 @@
 
 #include "apps/trainer/command.h"
 #include "apps/trainer/keys.h"
+#include "apps/trainer/precision.h"
 #include "apps/trainer/process.h"
 #include "apps/trainer/profile_report.h"
 #include "apps/trainer/train_modes.h"
@@ -111,6 +112,7 @@ int train(const config::Config& config, const Settings& settings, const Process&
       (path / (comm.rank() == 0 ? "log.txt" : fmt::format("log.rank{}.txt", comm.rank()))).string());
   if (run) run->describe(reproducible(config), derived_values(settings, trainer.plan(), process));
   announce(settings, training, process, path.string());
+  report_precision(config, settings, process, training.parameters->precision());
   if (validation->size() == 0) log::info("no validation data: nothing will be evaluated");
   if (!checkpoint.empty()) log::info("continuing after step {} from {}", trainer.step(), checkpoint);
   signals::install();
@@ -147,7 +149,9 @@ int evaluate(const config::Config& config, const Settings& settings, const Proce
   const auto model = train::build_model(config, s, dataset->spec().input, process.device,
                                         {.replace_classifier = resumed.empty()});
   train::begin_together(*model, comm);
-  nn::set_precision(*model, train::choose_precision(s, process.device));
+  const nn::Precision precision = train::choose_precision(s, process.device);
+  nn::set_precision(*model, precision);
+  report_precision(config, s, process, precision);
   const auto loss = train::build_loss(config, s, dataset->spec());
   const auto loader = train::build_loader(dataset, s, data::Split::val, comm);
   nn::Context context;

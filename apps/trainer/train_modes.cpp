@@ -74,12 +74,6 @@ void announce(const train::Settings& s, const train::Training& t, const Process&
   log::info("{}: {} samples; effective batch {}, learning rate {:.4g}", s.dataset.name,
             with_commas(t.loader->dataset().size()), plan.effective_batch,
             train::scaled_rates(s.train, plan.effective_batch).base);
-  if (const nn::Precision& p = t.parameters->precision(); p.mixed()) {
-    log::info("mixed precision: {}{}", p.str(),
-              p.compute == DType::f16 && device.is_host()
-                  ? ", which is slow on a CPU: bf16 is the fast type there"
-                  : "");
-  }
   log::info("writing to {}", run);
 }
 

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cmath>
+#include <limits>
 
 namespace trainer {
 namespace {
@@ -121,6 +122,8 @@ std::string human_bytes(double value) {
   static constexpr std::array units{" B", " KiB", " MiB", " GiB", " TiB", " PiB"};
   return scaled(value, 1024, units);
 }
+
+double unsigned_nan(double v) { return std::isnan(v) ? std::numeric_limits<double>::quiet_NaN() : v; }
 
 std::string human_time(double seconds) {
   if (!(seconds >= 0 && seconds < 1e15)) return "?";

@@ -34,6 +34,8 @@ std::string with_commas(int64_t);
 std::string human_count(double);
 /// Powers of 1024: 512 B, 1.3 GiB
 std::string human_bytes(double);
+/// `v`, but a NaN without its sign, which says nothing: a text of it is "nan", never "-nan".
+double unsigned_nan(double v);
 /// 0:42, 12:03, 1:02:03; "?" if negative or not finite
 std::string human_time(double seconds);
 

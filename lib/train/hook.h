@@ -24,8 +24,9 @@ struct StepReport {
   double loss = 0;  ///< mean over the step's samples
   double lr = 0;
   double grad_norm = 0;  ///< before clipping
-  double loss_scale = 1;
-  int64_t skipped = 0;      ///< steps so far whose gradient was not finite and which changed nothing
+  double loss_scale = 1, next_loss_scale = 1;
+  bool updated = true;      ///< false: loss or gradient was not finite, and the step changed nothing
+  int64_t skipped = 0;      ///< steps so far that changed nothing
   double seconds = 0;       ///< of this step, waiting for data included
   double data_seconds = 0;  ///< of it, waiting for data
 };

@@ -71,7 +71,9 @@ void TrainSettings::fields(config::Fields& f) {
     {.min = 1, .unit = "samples"});
   f("WEIGHT_DECAY", weight_decay, "not applied to biases and other 1-D parameters", {.min = 0});
   f("CLIP_GRAD", clip_grad, "largest norm of all gradients together; 0: no clipping", {.min = 0});
-  f("MAX_NONFINITE", max_nonfinite, "give up after so many steps in a row whose loss is not finite",
+  f("MAX_NONFINITE", max_nonfinite,
+    "give up after so many steps in a row whose loss or gradient is not finite; in f16 at the least loss "
+    "scale",
     {.min = 1, .unit = "steps"});
   f("AUTO_RESUME", auto_resume, "continue from the newest checkpoint of the run directory, if it has one");
   f("SYNC_BN", sync_bn, "batch norm over the batch of all processes (SyncBN) instead of each process' part");

@@ -8,14 +8,9 @@
 #include "lib/base/system.h"
 #include "lib/ops/flat.h"
 #include "lib/optim/clip.h"
+#include "lib/train/divergence.h"
 
 namespace trainer::train {
-namespace {
-
-/// A NaN has a sign bit, which says nothing.
-std::string text_of(double v) { return std::isnan(v) ? "nan" : fmt::format("{:.4g}", v); }
-
-}  // namespace
 
 Plan make_plan(const TrainerConfig& c, const data::Loader& loader) {
   Plan plan;
@@ -138,6 +133,8 @@ StepReport Trainer::step(data::Batch& batch) {
     if (scale_.at_floor()) ++nonfinite_in_a_row_;
   }
   scale_.update(finite);
+  report.next_loss_scale = scale_.value();
+  report.updated = finite;
   report.skipped = skipped_;
   return report;
 }
@@ -177,13 +174,13 @@ void Trainer::check_convergence(const StepReport& report) {
           name);
     }
   }
-  if (nonfinite_in_a_row_ >= config_.max_nonfinite) {
-    fail(Exit::diverged,
-         "training diverged: loss {} and gradient norm {} at step {}, not finite for {} steps in a row "
-         "(learning rate {:.3g}). A lower TRAIN.BASE_LR, a longer TRAIN.WARMUP_EPOCHS or a smaller "
-         "TRAIN.CLIP_GRAD may help",
-         text_of(report.loss), text_of(report.grad_norm), report.step, nonfinite_in_a_row_, report.lr);
-  }
+  if (nonfinite_in_a_row_ < config_.max_nonfinite) return;
+  const StepSamples samples{.epoch = epoch_, .begin = position_ - report.samples, .end = position_};
+  fail(Exit::diverged, "{}",
+       text_of({.report = report,
+                .in_a_row = nonfinite_in_a_row_,
+                .scales_loss = parts_.parameters.precision().scales_loss(),
+                .broken = broken_sample(parts_.loader, parts_.comm, samples)}));
 }
 
 }  // namespace trainer::train

@@ -53,7 +53,8 @@ class Trainer {
   void add(std::unique_ptr<Hook>);
 
   /// Trains to the end of the plan, or until somebody asks to stop. Throws Error(Exit::diverged) after
-  /// max_nonfinite steps in a row whose loss or gradient was not finite.
+  /// max_nonfinite steps in a row whose loss or gradient was not finite, not counting those that a smaller loss scale
+  /// may yet mend.
   void run();
 
   /// Ends the run after the current step. To be called on all ranks.
@@ -102,7 +103,8 @@ class Trainer {
   int64_t position_ = 0;  // samples of the epoch's order that have been used
   /// The last step ended an epoch or the run, and the hooks have still to be told.
   bool end_of_epoch_due_ = false;
-  int64_t updates_ = 0, skipped_ = 0, nonfinite_in_a_row_ = 0;
+  int64_t updates_ = 0, skipped_ = 0;
+  int64_t nonfinite_in_a_row_ = 0;  // with a scaled loss: at the least scale
   bool stopped_ = false;
   signals::Requests requests_;
   std::optional<Evaluation> last_evaluation_;

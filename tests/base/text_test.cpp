@@ -68,6 +68,12 @@ TEST_CASE("human_count and human_bytes scale by powers of 1000 and 1024") {
   CHECK(human_bytes(std::nan("")) == "?");
 }
 
+TEST_CASE("a NaN has no sign in texts") {
+  CHECK(fmt::format("{:.3f} {}", unsigned_nan(-std::nan("")), unsigned_nan(std::nan(""))) == "nan nan");
+  CHECK(fmt::format("{} {}", unsigned_nan(-std::numeric_limits<double>::infinity()), unsigned_nan(-1.5)) ==
+        "-inf -1.5");
+}
+
 TEST_CASE("human_time shows hours only if there are any") {
   CHECK(human_time(0) == "0:00");
   CHECK(human_time(42.9) == "0:42");

@@ -112,3 +112,19 @@ TEST_CASE("an error on rank 0 is every rank's") {
   CHECK(errors == std::vector<std::string>{"broken", "broken"});
   CHECK(codes == std::vector<Exit>{Exit::weights, Exit::weights});
 }
+
+TEST_CASE("every rank names the sample that one of them has read") {
+  comm::LocalHub hub(2, 20);
+  std::vector<std::string> said(2);
+  on_ranks(2, [&](int rank) {
+    Rig rig({.max_nonfinite = 1}, std::make_shared<Line>(8, std::vector<int64_t>{3}), 2, false,
+            hub.join(rank));
+    try {
+      rig.trainer->run();
+    } catch (const Error& error) {
+      said[static_cast<size_t>(rank)] = error.what();
+    }
+  });
+  for (const std::string& text : said)
+    CHECK_THAT(text, ContainsSubstring("the input of row 1 of the batch (line: sample 3) is nan on rank 1"));
+}

@@ -5,6 +5,7 @@
 #include <set>
 #include <sstream>
 
+#include "lib/base/log.h"
 #include "lib/checkpoint/step_directory.h"
 #include "lib/train/hooks/metrics_log.h"
 #include "lib/train/hooks/save.h"
@@ -125,6 +126,83 @@ TEST_CASE("metrics.jsonl: means over the steps of a line, weighted by samples") 
   CHECK(lines[0]["loss"] == 2.0);
   CHECK(lines[0]["samples_per_s"] == 4.0);
   CHECK_FALSE(lines[0].contains("skipped"));
-  CHECK(lines[1]["loss"].is_null());  // JSON has no NaN
+  CHECK_FALSE(lines[0].contains("nonfinite"));
+  CHECK(lines[1]["loss"] == 2.0);  // of the step that has one
+  CHECK(lines[1]["nonfinite"] == 1);
   CHECK(lines[1]["skipped"] == 1);
+}
+
+TEST_CASE("a window of losses: what is not finite is left out and counted, also over a checkpoint") {
+  const double nan = std::nan("");
+  Window window;
+  window.add({.samples = 3, .loss = nan});
+  CHECK(std::isnan(window.loss()));
+  CHECK_FALSE(window.empty());
+  checkpoint::Archive saved;
+  saved("window", window);
+  Window again;
+  checkpoint::Archive loaded(saved.text(), "saved");
+  loaded("window", again);
+  again.add({.samples = 1, .loss = 6.0});
+  again.add({.samples = 2, .loss = 3.0});
+  CHECK(again.loss() == 4.0);
+  CHECK(again.nonfinite() == 1);
+
+  checkpoint::Archive old(R"({"loss": 8.0, "samples": 4, "seconds": 1.0, "data_seconds": 0.0})", "old");
+  again.state(old);  // a checkpoint of before
+  CHECK(again.loss() == 2.0);
+}
+
+TEST_CASE("a step that is skipped has a line in the log, and under loss scaling TensorBoard has the scale") {
+  const auto said = [](const nn::Precision& precision, std::string& events) {
+    const TempFolder folder;
+    const RunDirectory run(folder.path());
+    const std::string log = run.file("log.txt").string();
+    log::add_file(log);
+    Rig rig({.epochs = 1}, std::make_shared<Line>(12, std::vector<int64_t>{5}), 4, false, alone(), 1, false,
+            precision);
+    rig.trainer->add(std::make_unique<MetricsHook>(run, 1));
+    rig.trainer->run();
+    log::remove_file(log);
+    for (const auto& entry : fs::directory_iterator(run.file("tb")))
+      events = read_file(entry.path(), Exit::usage);
+    return read_file(log, Exit::usage);
+  };
+  std::string events;
+  const std::string scaled = said({DType::f16, nn::Precision::Level::O1}, events);
+  CHECK_THAT(scaled, ContainsSubstring("step 1 skipped: gradients overflowed; loss scale 65536 -> 32768\n") &&
+                         ContainsSubstring("step 2 skipped: loss nan; loss scale 32768 -> 16384\n"));
+  CHECK_THAT(scaled, ContainsSubstring("loss nan (1 not finite)") && ContainsSubstring("grad norm nan,"));
+  CHECK_THAT(scaled, !ContainsSubstring("-nan") && !ContainsSubstring("step 3 skipped"));
+  CHECK_THAT(events, ContainsSubstring("train/loss_scale") && ContainsSubstring("train/skipped"));
+  CHECK_THAT(said({}, events), ContainsSubstring("step 2 skipped: loss nan\n"));
+  CHECK_THAT(events, ContainsSubstring("train/loss") && !ContainsSubstring("train/loss_scale"));
+}
+
+TEST_CASE(
+    "the line of a skipped step tells an overflow from a loss, and says when the scale is at its least") {
+  const TempFolder folder;
+  const RunDirectory run(folder.path());
+  const std::string log = run.file("log.txt").string();
+  log::add_file(log);
+  Rig rig({.epochs = 1}, std::make_shared<Line>(4), 1, false, alone(), 1, false,
+          {DType::f16, nn::Precision::Level::O1});
+  MetricsHook hook(run, 100);
+  hook.on_start(*rig.trainer);
+  const double infinity = std::numeric_limits<double>::infinity();
+  hook.on_step(*rig.trainer, {.step = 1,
+                              .samples = 1,
+                              .loss = 2,
+                              .grad_norm = infinity,
+                              .loss_scale = 0x1p24,
+                              .next_loss_scale = 0x1p23,
+                              .updated = false,
+                              .skipped = 1});
+  hook.on_step(*rig.trainer,
+               {.step = 2, .samples = 1, .loss = -std::nan(""), .updated = false, .skipped = 2});
+  log::remove_file(log);
+  const std::string text = read_file(log, Exit::usage);
+  CHECK_THAT(text,
+             ContainsSubstring("step 1 skipped: gradients overflowed; loss scale 16777216 -> 8388608\n"));
+  CHECK_THAT(text, ContainsSubstring("step 2 skipped: loss nan; loss scale 1, its least\n"));
 }

@@ -148,6 +148,46 @@ TEST_CASE("too many steps in a row that are not finite end the run") {
       ContainsSubstring("loss nan") && ContainsSubstring("step 3") && ContainsSubstring("2 steps in a row"));
 }
 
+TEST_CASE("a run that diverges names the first sample that is not finite, and else says that all are") {
+  const auto said = [](const TrainerConfig& recipe, std::vector<int64_t> broken) {
+    Rig rig(recipe, std::make_shared<Line>(12, std::move(broken)), 2);
+    return error_of([&] { rig.trainer->run(); }, Exit::diverged);
+  };
+  CHECK_THAT(said({.max_nonfinite = 1}, {7, 5}),
+             ContainsSubstring("1 step in a row; the input of row 1 of the batch (line: sample 5) is nan") &&
+                 !ContainsSubstring("BASE_LR"));
+  // Of a micro-batch that is long gone, in the second epoch.
+  CHECK_THAT(said({.epochs = 2, .accumulation_steps = 3, .max_nonfinite = 3}, {2, 8}),
+             ContainsSubstring("at step 3") &&
+                 ContainsSubstring("the input of row 0 of micro-batch 2 (line: sample 2) is nan"));
+
+  Rig rig({.max_nonfinite = 1}, std::make_shared<Line>(12), 2);
+  rig.parameters->values().span<float>()[0] = std::numeric_limits<float>::infinity();
+  CHECK_THAT(error_of([&] { rig.trainer->run(); }, Exit::diverged),
+             ContainsSubstring(
+                 "(learning rate 0.05). The step's inputs and targets are finite. A lower TRAIN.BASE_LR"));
+}
+
+TEST_CASE("a target that is not finite is named as well") {
+  /// A target that is infinite in one sample, before an input that is NaN.
+  class Targets final : public data::Dataset {
+   public:
+    const data::Spec& spec() const override { return line_.spec(); }
+    int64_t size() const override { return line_.size(); }
+    void read(int64_t index, const Rng& rng, const data::Sample& into) const override {
+      line_.read(index, rng, into);
+      if (index == 1) into.target[0] = -std::numeric_limits<float>::infinity();
+    }
+    std::string name_of(int64_t index) const override { return line_.name_of(index); }
+
+   private:
+    Line line_{4, {2}};
+  };
+  Rig rig({.max_nonfinite = 1}, std::make_shared<Targets>(), 4);
+  CHECK_THAT(error_of([&] { rig.trainer->run(); }, Exit::diverged),
+             ContainsSubstring("the target of row 1 of the batch (line: sample 1) is -inf"));
+}
+
 TEST_CASE("evaluation counts each sample once and restores the mode") {
   Rig rig({.epochs = 1}, std::make_shared<Line>(4), 4);
   const auto dataset = std::make_shared<Line>(11);

@@ -3,6 +3,8 @@
 #include <fmt/core.h>
 #include <oneapi/dnnl/dnnl.hpp>
 
+#include "lib/backend/cpu/onednn.h"
+
 namespace trainer::cpu {
 
 std::string instruction_set() {
@@ -27,6 +29,8 @@ std::string instruction_set() {
       return "the baseline";
   }
 }
+
+bool multiplies_bf16() { return has_bf16(); }
 
 std::string library_versions() {
   const dnnl_version_t* v = dnnl_version();

@@ -8,6 +8,7 @@
 
 #include "lib/base/log.h"
 #include "lib/base/system.h"
+#include "lib/base/text.h"
 #include "lib/train/trainer.h"
 
 namespace trainer::train {
@@ -17,6 +18,22 @@ using Json = nlohmann::ordered_json;
 
 /// JSON has no NaN: a number that is not finite is written as null.
 Json number(double v) { return std::isfinite(v) ? Json(v) : Json(); }
+
+/// "step 57 skipped: gradients overflowed; loss scale 65536 -> 32768".
+std::string skip_text(const StepReport& r, bool scales_loss) {
+  std::string text = fmt::format("step {} skipped: ", r.step);
+  if (!std::isfinite(r.loss)) {
+    text += fmt::format("loss {}", unsigned_nan(r.loss));
+  } else if (scales_loss) {
+    text += "gradients overflowed";
+  } else {
+    text += fmt::format("gradient norm {}", unsigned_nan(r.grad_norm));
+  }
+  if (!scales_loss) return text;
+  if (r.next_loss_scale == r.loss_scale)
+    return text + fmt::format("; loss scale {:.0f}, its least", r.loss_scale);
+  return text + fmt::format("; loss scale {:.0f} -> {:.0f}", r.loss_scale, r.next_loss_scale);
+}
 
 }  // namespace
 
@@ -51,6 +68,7 @@ void MetricsHook::on_start(Trainer& trainer) {
   events_.emplace(events_folder_);
   if (used_) events_->restarted_at(trainer.step() + 1);
 
+  scales_loss_ = trainer.parts().parameters.precision().scales_loss();
   const Plan& plan = trainer.plan();
   epochs_ = plan.epochs;
   log::info("{} epochs of {} steps, {} samples a step", plan.epochs, plan.steps_per_epoch,
@@ -74,6 +92,7 @@ void MetricsHook::cut_back() {
 void MetricsHook::on_step(Trainer& trainer, const StepReport& report) {
   window_.add(report);
   last_ = report;
+  if (!report.updated) log::info("{}", skip_text(report, scales_loss_));
   if (report.step % print_freq_ == 0 || report.step == trainer.plan().total_steps) flush(report);
 }
 
@@ -87,20 +106,26 @@ void MetricsHook::flush(const StepReport& r) {
   j["grad_norm"] = number(r.grad_norm);
   j["loss_scale"] = r.loss_scale;
   if (r.skipped > 0) j["skipped"] = r.skipped;
+  if (window_.nonfinite() > 0) j["nonfinite"] = window_.nonfinite();
   line(j.dump());
   events_->scalar("train/loss", r.step, window_.loss());
   events_->scalar("train/lr", r.step, r.lr);
   events_->scalar("train/grad_norm", r.step, r.grad_norm);
   events_->scalar("train/samples_per_s", r.step, window_.samples_per_second());
+  if (scales_loss_) {
+    events_->scalar("train/loss_scale", r.step, r.loss_scale);
+    events_->scalar("train/skipped", r.step, static_cast<double>(r.skipped));
+  }
   const auto level =
       is_terminal(STDERR_FILENO) ? log::Level::debug : log::Level::info;  // a terminal has the progress bar
-  log::write(level,
-             fmt::format("epoch {}/{} step {}: loss {:.4f}, lr {:.3g}, grad norm {:.3f}, {:.0f} samples/s{}",
-                         r.epoch + 1, epochs_, r.step, window_.loss(), r.lr, r.grad_norm,
-                         window_.samples_per_second(),
-                         window_.data_share() > 0.1 ? fmt::format(", {:.0f} % of the time waiting for data",
-                                                                  100 * window_.data_share())
-                                                    : ""));
+  log::write(level, fmt::format(
+                        "epoch {}/{} step {}: loss {:.4f}{}, lr {:.3g}, grad norm {:.3f}, {:.0f} samples/s{}",
+                        r.epoch + 1, epochs_, r.step, unsigned_nan(window_.loss()),
+                        window_.nonfinite() > 0 ? fmt::format(" ({} not finite)", window_.nonfinite()) : "",
+                        r.lr, unsigned_nan(r.grad_norm), window_.samples_per_second(),
+                        window_.data_share() > 0.1 ? fmt::format(", {:.0f} % of the time waiting for data",
+                                                                 100 * window_.data_share())
+                                                   : ""));
   window_ = {};
 }
 
@@ -109,15 +134,15 @@ void MetricsHook::on_evaluation(Trainer&, const Evaluation& e) {
   std::string text;
   for (const auto& [name, value] : e.metrics) {
     j[name] = number(value);
-    text += fmt::format(", {} {:.4f}", name, value);
+    text += fmt::format(", {} {:.4f}", name, unsigned_nan(value));
     events_->scalar("eval/" + name, e.step, value);
   }
   j["samples"] = e.samples;
   line(j.dump());
   events_->scalar("eval/loss", e.step, e.loss);
   events_->flush();
-  log::info("epoch {}/{}: validation loss {:.4f}{} ({} samples)", e.epoch + 1, epochs_, e.loss, text,
-            e.samples);
+  log::info("epoch {}/{}: validation loss {:.4f}{} ({} samples)", e.epoch + 1, epochs_, unsigned_nan(e.loss),
+            text, e.samples);
 }
 
 void MetricsHook::on_finish(Trainer&) {

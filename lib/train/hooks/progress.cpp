@@ -82,7 +82,8 @@ std::string ProgressHook::text(int columns) const {
       fmt::format("epoch {:>{}}/{} ", last_.epoch + 1, std::to_string(plan_.epochs).size(), plan_.epochs);
   const std::array parts{fmt::format(" {:3.0f}%", 100 * share),
                          fmt::format("  {} img/s", with_commas(static_cast<int64_t>(rate_))),
-                         fmt::format("  {} left", human_time(left)), fmt::format("  loss {:.4f}", loss_),
+                         fmt::format("  {} left", human_time(left)),
+                         fmt::format("  loss {:.4f}", unsigned_nan(loss_)),
                          result_.empty() ? "" : "  " + result_};
   int room = columns - 1 - static_cast<int>(head.size());
   std::string tail;
