@@ -1,6 +1,7 @@
 #include "lib/config/node.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "lib/base/error.h"
 
@@ -72,7 +73,7 @@ const Declaration& Node::declaration() const {
 
 const Value& Node::read() const {
   const Value& current = value();
-  read_ = true;
+  std::atomic_ref(read_).store(true, std::memory_order_relaxed);  // several threads may read
   return current;
 }
 

@@ -2,6 +2,7 @@
 // from a const Node& and do not keep it.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -49,7 +50,7 @@ class Node {
   const Value& read() const;
   /// The value, without marking it.
   const Value& value() const { return history().back().value; }
-  bool was_read() const { return read_; }
+  bool was_read() const { return std::atomic_ref(read_).load(std::memory_order_relaxed); }
   const Origin& origin() const { return history().back().origin; }
   /// The default, then each value that was set; the last one holds.
   const std::vector<Setting>& history() const;
