@@ -65,8 +65,22 @@ def build() -> nn.Module:
     return model
 
 
-def build_optimizer(parameters) -> torch.optim.Optimizer:
-    options = {"lr": facts["lr"], "weight_decay": facts["weight_decay"]}
+def decays(name: str, parameter: nn.Parameter, spared: set) -> bool:
+    """As lib/optim/parameters.cpp."""
+    parts = name.split(".")
+    return parameter.ndim > 1 and parts[-1] != "bias" and spared.isdisjoint(parts)
+
+
+def parameter_groups() -> list:
+    spared = set(model.no_weight_decay()) if hasattr(model, "no_weight_decay") else set()
+    groups = [{"params": [], "weight_decay": facts["weight_decay"]}, {"params": [], "weight_decay": 0.0}]
+    for name, parameter in model.named_parameters():
+        groups[not decays(name, parameter, spared)]["params"].append(parameter)
+    return groups
+
+
+def build_optimizer() -> torch.optim.Optimizer:
+    parameters, options = parameter_groups(), {"lr": facts["lr"]}
     if facts["mode"] != "installed":
         options["fused"] = True
     if facts["optimizer"] == "sgd":
@@ -81,7 +95,7 @@ def peak_bytes() -> int:
 
 torch.manual_seed(0)
 model = build().train().to(memory_format=torch.channels_last)
-optimizer = build_optimizer(model.parameters())
+optimizer = build_optimizer()
 forward = torch.compile(model) if facts["mode"] == "compile" else model
 x = torch.randn(facts["batch"], *facts["sample"]).contiguous(memory_format=torch.channels_last)
 y = torch.randint(0, facts["classes"], (facts["batch"],))
