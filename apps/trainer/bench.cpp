@@ -1,8 +1,10 @@
 // trainer bench: training steps of some networks on this machine, beside PyTorch where it is installed.
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <optional>
 
 #include "apps/trainer/bench_report.h"
 #include "apps/trainer/command.h"
@@ -36,7 +38,10 @@ class Status {
 /// In turns, so that what else happens on the machine meets all sides alike.
 Result measure(const Flags& flags, const Measuring& m, const Case& what, Status& status) {
   Result result{.what = what, .sides = {{"trainer"}}};
+  std::optional<Start> start;
   if (m.peer.missing.empty()) {
+    status.show(fmt::format("{}: initial weights", what.name()));
+    start.emplace(what);
     result.sides.insert(result.sides.end(), {{"installed"}, {"fused"}});
     if (!flags.no_compile) result.sides.push_back({"compile"});
   }
@@ -47,7 +52,7 @@ Result measure(const Flags& flags, const Measuring& m, const Case& what, Status&
       if (&side == &result.sides.front()) {
         measure_ours(m, what, side);
       } else {
-        measure_peer(m, what, side);
+        measure_peer(m, what, *start, result.ours().runs.back().work, side);
       }
     }
   }
@@ -80,7 +85,9 @@ int run(const Flags& flags) {
     if (!flags.json) print_result(results.back());
   }
   if (flags.json) std::puts(json_text(m, flags.rounds, flags.words, results).c_str());
-  return 0;
+  const bool all_agree = std::ranges::none_of(
+      results, [](const Result& r) { return std::ranges::any_of(r.sides, &Side::differs); });
+  return static_cast<int>(all_agree ? Exit::ok : Exit::internal);
 }
 
 }  // namespace
@@ -99,9 +106,12 @@ Command bench_command(const std::vector<std::string>& words) {
           .help = "training steps on this machine, beside PyTorch where it is installed",
           .examples =
               R"(Each row is measured in turns with PyTorch: as installed (eager, channels last), and at
-its best: the faster of eager (fused) and torch.compile (compile), with the fused optimizer and tcmalloc.
+its best: the fastest of that, eager with the fused optimizer and tcmalloc (fused), and torch.compile with
+both (compile).
 The first step counts from the start of the process; x is PyTorch's figure over ours: above 1, ours needs
-less. A mode that fails is reported as missing, and the bench goes on.
+less. A mode that fails is reported as missing, and the bench goes on. Both sides train the same weights on
+the same batch: a mode whose first losses, number of parameters or of those with weight decay are not ours is
+missing as well, and the exit code is 1.
 
 Examples:
   trainer bench

@@ -34,7 +34,7 @@ Ratio ratio(const Figures& peer, const Figures& ours) {
           peer.peak_bytes / ours.peak_bytes};
 }
 
-constexpr int row_width = 17, side_width = 22;
+constexpr int row_width = 17, side_width = 24;
 
 void print_side(const std::string& row, const std::string& name, const Case& c, const Figures& f,
                 const Figures* ours) {
@@ -62,6 +62,17 @@ void print_missing(const std::vector<Side>& sides) {
   }
   for (const auto& [reason, names] : reasons)
     fmt::print("{:<{}} PyTorch {}: missing: {}\n", "", row_width, names, printable(reason, 400));
+}
+
+/// One line for all modes that gave figures.
+void print_agreement(const Result& result) {
+  const std::optional<double> largest = result.largest_difference();
+  if (!largest) return;
+  std::string losses;
+  for (const double loss : result.ours().runs.front().work.losses)
+    losses += fmt::format("{}{:.4f}", losses.empty() ? "" : ", ", loss);
+  fmt::print("{:<{}} losses agree: {} in the first steps, with at most {:.1g} % between the sides\n", "",
+             row_width, losses, 100 * *largest);
 }
 
 double rounded(double v, int digits) {
@@ -95,6 +106,21 @@ ordered_json side_json(const Result& result, const Side& side) {
   return j;
 }
 
+/// Of each side's first run; differences of all runs that gave figures.
+ordered_json work_json(const Result& result) {
+  const Work& ours = result.ours().runs.front().work;
+  ordered_json j{{"parameters", ours.parameters}, {"decayed", ours.decayed}};
+  for (const Side& side : result.sides) {
+    if (!side.runs.empty()) j["losses"][side.name] = side.runs.front().work.losses;
+  }
+  j["tolerance"] = result.what.loss_tolerance();
+  const std::optional<double> largest = result.largest_difference();
+  j["largest_difference"] = largest ? ordered_json(*largest) : ordered_json();
+  const bool differs = std::ranges::any_of(result.sides, &Side::differs);
+  j["agree"] = differs ? ordered_json(false) : (largest ? ordered_json(true) : ordered_json());
+  return j;
+}
+
 /// Our side alone, as anyone can run it.
 std::string command_text(const Case& c) { return fmt::format("trainer {}", fmt::join(our_words(c), " ")); }
 
@@ -105,6 +131,7 @@ ordered_json result_json(const Result& result) {
   for (const Side& side : result.sides) j["sides"][side.name] = side_json(result, side);
   const Side* best = result.best();
   j["best"] = best == nullptr ? ordered_json() : ordered_json(best->name);
+  j["work"] = work_json(result);
   if (!result.profile.empty()) j["profile"] = result.profile;
   return j;
 }
@@ -126,10 +153,12 @@ void print_heading(const Measuring& m, int64_t rounds) {
       const ordered_json& v = m.peer.versions[name];
       return v.is_string() ? v.get<std::string>() : "missing";
     };
-    fmt::print("PyTorch {}, timm {}, Python {}; {}\n", version("torch"), version("timm"), version("python"),
-               m.peer.tcmalloc.empty() ? "no tcmalloc here, so its best is without" : m.peer.tcmalloc);
+    fmt::print(
+        "PyTorch {}, timm {}, Python {}; {}\n", version("torch"), version("timm"), version("python"),
+        m.peer.tcmalloc.empty() ? "no tcmalloc here, so fused and compile are without" : m.peer.tcmalloc);
   } else {
-    fmt::print("no PyTorch to measure beside: {}\n", printable(m.peer.missing, 400));
+    fmt::print("no PyTorch to measure beside or to compare losses with: {}\n",
+               printable(m.peer.missing, 400));
   }
   fmt::print("medians of {} round{}{}; a run is a process of its own that measures for {} s\n\n", rounds,
              rounds == 1 ? "" : "s", m.peer.missing.empty() ? ", the sides in turns" : "", m.seconds);
@@ -152,6 +181,7 @@ void print_result(const Result& result) {
   if (peer != nullptr && peer->median().threads != ours.threads)
     fmt::print("{:<{}} {} threads here, {} in PyTorch\n", "", row_width, ours.threads,
                peer->median().threads);
+  print_agreement(result);
   print_missing(result.sides);
   if (!result.profile.empty()) fmt::print("\n{}\n", result.profile);
   std::fflush(stdout);

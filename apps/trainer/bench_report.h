@@ -11,7 +11,8 @@ void print_heading(const Measuring&, int64_t rounds);
 /// The table's first line.
 void print_columns();
 
-/// Ours, PyTorch as installed and at its best, and what is missing; with ratios, PyTorch's figure over ours.
+/// Ours, PyTorch as installed and in its fastest mode (which may be that one), and what is missing; with
+/// ratios, PyTorch's figure over ours.
 void print_result(const Result&);
 
 /// The names for --list: a table, or JSON.

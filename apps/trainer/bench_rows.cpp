@@ -11,12 +11,15 @@ namespace trainer::app::bench {
 namespace {
 
 const Row::Optimizer sgd{.name = "sgd", .lr = 0.1, .weight_decay = 1e-4, .momentum = 0.9};
+// MobileNetV2 magnifies rounding: after one update at 0.1 PyTorch's f32 loss is 0.15 % from what it computes in
+// f64, ours 0.02 %, and still 0.2 % lie between both after two at 0.005. A step takes as long at any rate.
+const Row::Optimizer slow_sgd{.name = "sgd", .lr = 0.0005, .weight_decay = 1e-4, .momentum = 0.9};
 const Row::Optimizer adamw{.name = "adamw", .lr = 1e-3, .weight_decay = 0.05};
 const std::vector<std::string> both{"f32", "bf16"}, f32{"f32"};
 
 const Row table[] = {
     {"resnet50", {"resnet50"}, 3, 224, 16, sgd, both},
-    {"mobilenetv2", {"mobilenetv2_100"}, 3, 224, 16, sgd, both},
+    {"mobilenetv2", {"mobilenetv2_100"}, 3, 224, 16, slow_sgd, both},
     {"resnet18_32", {"resnet18", 10, "small"}, 3, 32, 64, sgd, both},
     {"vit_tiny", {"vit_tiny_patch16_224"}, 3, 224, 16, adamw, both},
     {"vit_small", {"vit_small_patch16_224"}, 3, 224, 16, adamw, both},

@@ -3,10 +3,12 @@
 #include <fmt/ranges.h>
 #include <glob.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <optional>
+#include <span>
 
 #include "apps/trainer/child.h"
 #include "lib/base/error.h"
@@ -38,7 +40,9 @@ std::optional<Figures> figures(const json& j, double at) {
   for (const char* key : {"step_s", "first_step_s", "peak_bytes", "threads"}) {
     if (!j.is_object() || !j.contains(key) || !j[key].is_number()) return std::nullopt;
   }
-  return Figures{at, j["step_s"], j["first_step_s"], j["peak_bytes"], j["threads"]};
+  const std::optional<Work> work = work_of(j);
+  if (!work) return std::nullopt;
+  return Figures{at, j["step_s"], j["first_step_s"], j["peak_bytes"], j["threads"], *work};
 }
 
 ChildOutcome ask(const Peer& peer, const json& question) {
@@ -106,9 +110,22 @@ const Side* Result::find(const std::string& name) const {
 }
 
 const Side* Result::best() const {
-  const Side *fused = find("fused"), *compiled = find("compile");
-  if (fused == nullptr || compiled == nullptr) return fused != nullptr ? fused : compiled;
-  return compiled->median().step_seconds < fused->median().step_seconds ? compiled : fused;
+  const Side* fastest = nullptr;
+  for (const Side& side : std::span(sides).subspan(1)) {
+    if (!side.has_figures()) continue;
+    if (fastest == nullptr || side.median().step_seconds < fastest->median().step_seconds) fastest = &side;
+  }
+  return fastest;
+}
+
+std::optional<double> Result::largest_difference() const {
+  std::optional<double> largest;
+  for (const Side& side : std::span(sides).subspan(1)) {
+    if (!side.has_figures()) continue;
+    for (const Figures& run : side.runs)
+      largest = std::max(largest.value_or(0), bench::largest_difference(ours().runs.front().work, run.work));
+  }
+  return largest;
 }
 
 Peer find_peer(const std::string& python) {
@@ -138,6 +155,14 @@ std::vector<std::string> our_words(const Case& c) {
   return words;
 }
 
+Start::Start(const Case& c) : file_(memory_file("start")) {
+  std::vector<std::string> words = our_words(c);
+  words.insert(words.end(), {"--no-user-config", "--write-start", path()});
+  run_ours(words);
+}
+
+std::string Start::path() const { return fmt::format("/proc/{}/fd/{}", ::getpid(), file_.get()); }
+
 void measure_ours(const Measuring& m, const Case& c, Side& side) {
   const double started = now();
   const ChildOutcome outcome = run_ours(measuring_words(m, c, started));
@@ -146,17 +171,20 @@ void measure_ours(const Measuring& m, const Case& c, Side& side) {
   side.runs.push_back(*run);
 }
 
-void measure_peer(const Measuring& m, const Case& c, Side& side) {
+void measure_peer(const Measuring& m, const Case& c, const Start& start, const Work& ours, Side& side) {
   json question = facts(c);
   const double started = now();
-  question.update({{"mode", side.name}, {"seconds", m.seconds}, {"started", started}});
+  question.update(
+      {{"mode", side.name}, {"seconds", m.seconds}, {"started", started}, {"start", start.path()}});
   const ChildOutcome outcome = ask(m.peer, question);
   const auto run = figures(answer(outcome), started - m.begin);
-  if (run && outcome.succeeded()) {
-    side.runs.push_back(*run);
-  } else {
+  if (!run || !outcome.succeeded()) {
     side.missing = reason(outcome);
+    return;
   }
+  side.runs.push_back(*run);
+  side.missing = disagreement(ours, run->work, c.loss_tolerance());
+  side.differs = !side.missing.empty();
 }
 
 std::string profile(const Measuring& m, const Case& c) {

@@ -16,7 +16,6 @@
 #include <thread>
 
 #include "lib/base/error.h"
-#include "lib/base/fd.h"
 #include "lib/base/signals.h"
 
 namespace trainer::app {
@@ -24,13 +23,6 @@ namespace {
 
 /// How often it is asked whether the child has ended. It measures itself, so this costs no precision.
 constexpr auto interval = std::chrono::milliseconds(10);
-
-/// Memory that takes a program's output, so that the program never waits for a reader.
-Fd memory_file() {
-  Fd file(::memfd_create("output", MFD_CLOEXEC));
-  check(file.valid(), "memfd_create: {}", std::strerror(errno));
-  return file;
-}
 
 std::string content(const Fd& file) {
   struct stat info {};
@@ -109,6 +101,12 @@ class Group {
 
 }  // namespace
 
+Fd memory_file(const char* name) {
+  Fd file(::memfd_create(name, MFD_CLOEXEC));
+  check(file.valid(), "memfd_create: {}", std::strerror(errno));
+  return file;
+}
+
 std::string ChildOutcome::end() const {
   return WIFEXITED(status) ? fmt::format("exit code {}", WEXITSTATUS(status))
                            : fmt::format("signal {}", WTERMSIG(status));
@@ -118,7 +116,8 @@ ChildOutcome run_child(const std::vector<std::string>& words,
                        const std::vector<std::pair<std::string, std::string>>& environment) {
   const std::vector<std::string> all = variables(environment);
   const auto arguments = pointers(words), values = pointers(all);
-  const Fd out = memory_file(), err = memory_file();
+  // Memory that takes all output, so that the program never waits for a reader.
+  const Fd out = memory_file("output"), err = memory_file("output");
   int ends[2] = {-1, -1};
   check(::pipe2(ends, O_CLOEXEC) == 0, "cannot make a pipe: {}", std::strerror(errno));
   const Fd from(ends[0]);

@@ -5,7 +5,12 @@
 #include <utility>
 #include <vector>
 
+#include "lib/base/fd.h"
+
 namespace trainer::app {
+
+/// A file in memory that is gone when it is closed. `name` is for who looks into /proc.
+Fd memory_file(const char* name);
 
 struct ChildOutcome {
   int status = 0;        ///< of waitpid

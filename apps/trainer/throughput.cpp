@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -10,12 +11,14 @@
 #include "lib/backend/cpu/parallel.h"
 #include "lib/base/log.h"
 #include "lib/base/system.h"
+#include "lib/checkpoint/items.h"
 #include "lib/train/run_state.h"
 
 namespace trainer::app {
 namespace {
 
 constexpr int warmup_steps = 2, least_steps = 5;
+constexpr size_t reported_losses = 3;  // of a bench, as many as bench_peer.py reports
 
 /// One batch of random samples that comes again and again.
 class RepeatedBatch final : public data::Dataset {
@@ -69,12 +72,13 @@ class Times {
   int64_t count_ = 0;
 };
 
-/// Ends the run when there are enough.
+/// Ends the run when there are enough, and keeps the first losses.
 class Stopwatch final : public train::Hook {
  public:
-  explicit Stopwatch(Times& times) : times_(times) {}
+  Stopwatch(Times& times, std::vector<double>& losses) : times_(times), losses_(losses) {}
   void on_step(train::Trainer& trainer, const train::StepReport& r) override {
     times_.add(r.seconds);
+    if (losses_.size() < reported_losses) losses_.push_back(r.loss);
     comm::Comm& comm = trainer.parts().comm;
     Tensor enough = Tensor::full({}, times_.enough(), DType::f64);
     if (comm.size() > 1) comm.all_reduce(enough, "enough");  // all stop at the same step
@@ -83,9 +87,39 @@ class Stopwatch final : public train::Hook {
 
  private:
   Times& times_;
+  std::vector<double>& losses_;
 };
 
-void print(const Times& times, int64_t samples, const Process& process, const Throughput& asked) {
+/// What a bench compares.
+nlohmann::ordered_json work_json(const train::Training& training, const std::vector<double>& losses) {
+  int64_t decayed = 0;
+  for (const optim::Span& span : training.parameters->trainable()) {
+    if (span.weight_decay > 0) decayed += span.size;
+  }
+  return {{"losses", losses}, {"parameters", training.parameters->count()}, {"decayed", decayed}};
+}
+
+/// What runs begin with, as safetensors in the layout of files: the weights as "model.NAME", the batch as
+/// "input" and "target".
+void write_start(train::Training& training, const fs::path& path) {
+  data::Batch batch;
+  training.loader->start(0);
+  training.loader->next(batch);
+  std::vector<checkpoint::Item> items = checkpoint::exported_items(*training.model);
+  for (checkpoint::Item& item : items) item.name = "model." + item.name;
+  const bool images = batch.input.shape().rank() == 4;
+  items.push_back({"input", batch.input, images ? nn::Layout::filter : nn::Layout::plain});
+  items.push_back({"target", batch.target});
+  std::ofstream file(path, std::ios::binary);
+  checkpoint::write_items(items, path, [&file](std::span<const std::byte> bytes) {
+    file.write(reinterpret_cast<const char*>(bytes.data()), std::ssize(bytes));
+  });
+  file.close();
+  check(Exit::usage, file.good(), "cannot write {}", path.string());
+}
+
+void print(const Times& times, int64_t samples, const Process& process, const Throughput& asked,
+           const nlohmann::ordered_json& work = {}) {
   const comm::Comm& comm = *process.comm;
   const Device device = process.device;
   if (comm.rank() > 0) return;
@@ -97,6 +131,7 @@ void print(const Times& times, int64_t samples, const Process& process, const Th
     j["first_step_s"] = times.first_end() - *asked.started;
     j["peak_bytes"] = peak;
     j["threads"] = cpu::threads();
+    j.update(work);
   } else {
     samples *= comm.size();
     j["samples_per_s"] = std::round(static_cast<double>(samples) / step_seconds * 100) / 100;
@@ -134,13 +169,18 @@ int throughput(const config::Config& config, const train::Settings& settings, co
     train::Training training(config, s, train::build_loader(dataset, s, data::Split::train, comm), device,
                              comm);
     train::begin_together(*training.model, comm);
-    training.trainer->add(std::make_unique<Stopwatch>(times));
+    if (!asked.start.empty()) {
+      write_start(training, asked.start);
+      return 0;
+    }
+    std::vector<double> losses;
+    training.trainer->add(std::make_unique<Stopwatch>(times, losses));
     if (roofline != nullptr) {
       training.trainer->add(std::make_unique<train::ProfileHook>(
           0, [=](const train::ProfileHook::Result& r) { print_profile(r, *roofline); }));
     }
     training.trainer->run();
-    print(times, batch, process, asked);
+    print(times, batch, process, asked, work_json(training, losses));
     return 0;
   }
 

@@ -31,7 +31,7 @@ using train::Settings;
 
 struct Flags {
   ConfigSource source;
-  std::string explain, throughput;
+  std::string explain, throughput, start;
   double seconds = Throughput().seconds, started = 0;  // of --throughput; hidden
   DryRun plan;
   bool eval = false, dry_run = false, dump_config = false, profile = false;
@@ -188,7 +188,8 @@ int run(const Flags& flags) {
     return throughput(config, settings, process,
                       {.evaluation = flags.throughput == "eval",
                        .seconds = flags.seconds,
-                       .started = flags.started > 0 ? std::optional(flags.started) : std::nullopt},
+                       .started = flags.started > 0 ? std::optional(flags.started) : std::nullopt,
+                       .start = flags.start},
                       roofline.get());
   if (flags.eval) return evaluate(config, settings, process);
   return train(config, settings, process, roofline.get());
@@ -268,8 +269,10 @@ Command train_command() {
                            flags->throughput, {"train", "eval"});
   throughput.alone = "train";
   add(std::move(throughput));
-  for (Flag flag : {seconds("--seconds", "what --throughput measures at least (10)", flags->seconds),
-                    seconds("--started", "when the process was started: for bench", flags->started)}) {
+  for (Flag flag :
+       {seconds("--seconds", "what --throughput measures at least (10)", flags->seconds),
+        seconds("--started", "when the process was started: for bench", flags->started),
+        text("--write-start", "FILE", "initial weights and the batch: for bench", flags->start)}) {
     flag.hidden = true;
     add(std::move(flag));
   }

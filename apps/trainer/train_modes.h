@@ -26,13 +26,15 @@ struct Throughput {
   bool evaluation = false;
   double seconds = 10;                 ///< at least, after warming up
   std::optional<double> started = {};  ///< for a bench: when the process was started, on the clock of now()
+  std::string start = {};              ///< for a bench: where to write what runs begin with, timing nothing
 };
 
 /// Times steps on one synthetic batch: two to warm up, then at least five and so many seconds; the median.
 /// The last line of stdout is
 /// {"samples_per_s":..,"step_ms":..,"peak_bytes":..}, by rank 0: samples of all ranks, its own step and
-/// memory; for a bench it is {"step_s":..,"first_step_s":..,"peak_bytes":..,"threads":..}, as bench_peer.py
-/// prints it. With a roofline, tables of the ops come before it (print_profile).
+/// memory; for a bench it is {"step_s":..,"first_step_s":..,"peak_bytes":..,"threads":..,"losses":[..],
+/// "parameters":..,"decayed":..}, as bench_peer.py prints it: losses of the first steps, elements that are
+/// trained, and those of them that weight decay shrinks. With a roofline, tables of the ops come before it (print_profile).
 int throughput(const config::Config&, const train::Settings&, const Process&, const Throughput&,
                const Roofline*);
 

@@ -5,18 +5,40 @@ using namespace program;
 
 namespace {
 
+/// What row mlp trains, from its entry of --json: `"losses":[..],"parameters":..,"decayed":..`. Ours only.
+std::string work_of(const json& row) {
+  const json& work = row.at("work");
+  return "\"losses\":" + work.at("losses").at("trainer").dump() +
+         ",\"parameters\":" + work.at("parameters").dump() + ",\"decayed\":" + work.at("decayed").dump();
+}
+
+/// The same, measured once.
+const std::string& mlp_work() {
+  static const std::string work = [] {
+    const TempFolder folder;
+    const fs::path python = folder / "python";
+    std::ofstream(python) << "#!/bin/sh\nexit 1\n";
+    fs::permissions(python, fs::perms::owner_all);
+    const Words words{"bench", "mlp",       "--python", python.string(), "--rounds",
+                      "1",     "--seconds", "0.01",     "--json"};
+    return work_of(json::parse(succeed(words).out)["rows"][0]);
+  }();
+  return work;
+}
+
 /// A "Python" that answers as bench_peer.py would. It keeps the script that it was given in script.py, and a
-/// line of mode and LD_PRELOAD for each of its runs in log.
+/// line of mode and LD_PRELOAD for each of its runs in log. The work that it says it did is $work: ours.
 struct FakePython {
   /// `modes`: branches of a shell's `case` over the mode. $n is how often this mode has run.
   explicit FakePython(const std::string& modes) {
     std::ofstream(path()) << "#!/bin/sh\nfolder='" << folder.path().string() << "'"
+                          << "\nwork='" << mlp_work() << "'"
                           << R"sh(
 printf %s "$2" > "$folder/script.py"
 mode=${3##*\"mode\":\"} mode=${mode%%\"*}
 echo "$mode $LD_PRELOAD" >> "$folder/log"
 n=$(grep -c "^$mode " "$folder/log")
-figures() { echo "{\"step_s\":$1,\"first_step_s\":$2,\"peak_bytes\":$3,\"threads\":7}"; }
+figures() { echo "{\"step_s\":$1,\"first_step_s\":$2,\"peak_bytes\":$3,\"threads\":7,$work}"; }
 case $mode in
 )sh" << modes << "\nesac\n";
     fs::permissions(path(), fs::perms::owner_all);
@@ -108,6 +130,86 @@ TEST_CASE("bench gives Python its script, and tcmalloc where there is one but fo
   CHECK(text_of(python.folder / "log") == "versions \ninstalled \nfused " + malloc + "\n");
 }
 
+TEST_CASE("bench: best is the fastest of all modes, as installed too") {
+  const FakePython python(versions + R"sh(
+installed) figures 0.05 4 1000000000 ;;
+fused) figures 0.1 4 1000000000 ;;
+compile) figures 0.2 4 1000000000 ;;)sh");
+  const json j = json::parse(succeed(python.words({"mlp", "--rounds", "1", "--json"})).out);
+  CHECK(j["rows"][0]["best"] == "installed");
+  const Outcome result = succeed(python.words({"mlp", "--rounds", "1"}));
+  CHECK_THAT(result.out, ContainsSubstring("PyTorch, best: installed    50.00      1,280 "));
+}
+
+TEST_CASE("bench: both sides begin with our weights and batch, and their losses agree") {
+  const FakePython python(versions + R"sh(*)
+start=${3##*\"start\":\"} start=${start%%\"*}
+cp "$start" "$folder/start.safetensors"
+figures 0.1 4 1000000000 ;;)sh");
+  const json j = json::parse(succeed(python.words({"mlp", "--rounds", "1", "--json"})).out);
+  const json& work = j["rows"][0]["work"];
+  CHECK(work["parameters"] == 64 * 256 + 256 + 256 * 256 + 256 + 256 * 10 + 10);
+  CHECK(work["decayed"] == 64 * 256 + 256 * 256 + 256 * 10);
+  CHECK(work["agree"] == true);
+  CHECK(work["largest_difference"] == 0.0);
+  CHECK(work["losses"].size() == 4);
+  const auto losses = work["losses"]["trainer"].get<std::vector<double>>();
+  REQUIRE(losses.size() == 3);
+  CHECK(losses[0] == Approx(std::log(10)).epsilon(0.2));  // of an untrained network over ten classes
+  CHECK(losses[2] < losses[0]);
+  CHECK_THAT(succeed(python.words({"mlp", "--rounds", "1"})).out,
+             ContainsSubstring("losses agree: 2.") &&
+                 ContainsSubstring(" in the first steps, with at most 0 % between the sides\n"));
+
+  const trainer::io::SafetensorsFile start(python.folder / "start.safetensors", Exit::internal);
+  std::set<std::string> names;
+  for (const auto& t : start.tensors()) names.insert(t.name);
+  CHECK(names == std::set<std::string>{"input", "model.head.bias", "model.head.weight", "model.layers.0.bias",
+                                       "model.layers.0.weight", "model.layers.1.bias",
+                                       "model.layers.1.weight", "target"});
+  CHECK(start.info("input").shape == trainer::Shape{64, 1, 8, 8});
+  CHECK(start.info("target").shape == trainer::Shape{64});
+}
+
+TEST_CASE("bench: a mode that does other work than ours is missing, and the bench fails") {
+  struct Wrong {
+    const char *replaced, *by, *said;
+  };
+  for (const Wrong& w :
+       {Wrong{R"("losses":\[[^,]*,)", R"("losses":[9.5,)", " here, 9.5 in PyTorch at step 1 ("},
+        Wrong{R"(,[^,]*\])", ",null]", " here, nan in PyTorch at step 3 (inf %, 0.1 % allowed)\n"},
+        Wrong{R"(\[[^,]*,)", "[", "3 losses reported here, 2 in PyTorch"},
+        Wrong{R"("parameters":[0-9]*)", R"("parameters":5)", "85,002 parameters here, 5 in PyTorch"},
+        Wrong{R"("decayed":[0-9]*)", R"("decayed":85002)",
+              "84,480 parameters with weight decay here, 85,002 in PyTorch"}}) {
+    INFO(w.said);
+    const FakePython python(versions + "fused) work=$(echo \"$work\" | sed 's/" + w.replaced + "/" + w.by +
+                            "/'); figures 0.1 4 1000000000 ;;\n*) figures 0.2 4 1000000000 ;;");
+    const Outcome result = outcome_of(python.words({"mlp", "--rounds", "2"}));
+    INFO(result.out << result.err);
+    CHECK(result.code == 1);
+    CHECK(python.modes() ==
+          std::vector<std::string>{"versions", "installed", "fused", "compile", "installed", "compile"});
+    CHECK_THAT(result.out, ContainsSubstring("PyTorch fused: missing: ") && ContainsSubstring(w.said));
+    CHECK_THAT(result.out, ContainsSubstring("PyTorch, best: "));
+    CHECK_THAT(result.out, !ContainsSubstring("best: fused"));
+    const Outcome as_json = outcome_of(python.words({"mlp", "--rounds", "1", "--json"}));
+    CHECK(as_json.code == 1);
+    const json row = json::parse(as_json.out)["rows"][0];
+    CHECK(row["work"]["agree"] == false);
+    CHECK(row["work"]["losses"].contains("fused"));
+    CHECK(row["sides"]["fused"].contains("missing"));
+    CHECK(row["best"] != "fused");
+  }
+}
+
+TEST_CASE("bench: answers without the work that was done are no figures") {
+  const FakePython python(versions +
+                          R"sh(*) echo '{"step_s":1,"first_step_s":1,"peak_bytes":1,"threads":1}' ;;)sh");
+  const Outcome result = succeed(python.words({"mlp", "--rounds", "1"}));
+  CHECK_THAT(result.out, ContainsSubstring("PyTorch installed, fused, compile: missing: "));
+}
+
 TEST_CASE("bench: a mode that fails is missing, and is not tried again") {
   const FakePython python(versions + R"sh(
 installed) figures 0.2 4 1000000000 ;;
@@ -118,8 +220,8 @@ compile) echo '{"error":"InvalidCxxCompiler: none found"}'; exit 1 ;;)sh");
         std::vector<std::string>{"versions", "installed", "fused", "compile", "installed", "fused"});
   CHECK_THAT(result.out, ContainsSubstring("PyTorch 9.1, timm 1.1, Python 3.0"));
   CHECK_THAT(result.out,
-             ContainsSubstring("PyTorch, installed        200.0      320.0         4.00     1000  "));
-  CHECK_THAT(result.out, ContainsSubstring("PyTorch, best: fused      100.0      640.0 "));
+             ContainsSubstring("PyTorch, installed          200.0      320.0         4.00     1000  "));
+  CHECK_THAT(result.out, ContainsSubstring("PyTorch, best: fused        100.0      640.0 "));
   CHECK_THAT(result.out, ContainsSubstring("PyTorch compile: missing: InvalidCxxCompiler: none found\n"));
   CHECK_THAT(result.out, ContainsSubstring(" in PyTorch\n"));  // seven threads
   CHECK(result.err.empty());
@@ -141,14 +243,17 @@ TEST_CASE("bench without PyTorch measures ours and says so once") {
   const FakePython python("*) " + no_torch + " ;;");
   const Outcome result = succeed(python.words({"mlp", "cnn", "mlp:f32", "--rounds", "1"}));
   CHECK(python.modes() == std::vector<std::string>{"versions"});
-  CHECK_THAT(result.out, ContainsSubstring("no PyTorch to measure beside: " + python.path() +
-                                           ": ModuleNotFoundError: No module named 'torch'\n"));
+  CHECK_THAT(result.out,
+             ContainsSubstring("no PyTorch to measure beside or to compare losses with: " + python.path() +
+                               ": ModuleNotFoundError: No module named 'torch'\n"));
   CHECK(result.out.find("ModuleNotFoundError") == result.out.rfind("ModuleNotFoundError"));
   CHECK_THAT(result.out, ContainsSubstring("\nmlp:f32           trainer ") &&
                              ContainsSubstring("\ncnn:f32           trainer "));
   const json j = json::parse(succeed(python.words({"mlp", "--rounds", "1", "--json"})).out);
   CHECK(j["versions"]["torch"].is_null());
   CHECK(j["rows"][0]["sides"].size() == 1);
+  CHECK(j["rows"][0]["work"]["agree"].is_null());
+  CHECK_THAT(result.out, !ContainsSubstring("losses agree"));
 }
 
 TEST_CASE("bench: every row is a configuration that we have") {
