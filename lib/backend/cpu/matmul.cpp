@@ -104,7 +104,7 @@ void run(const Gemm& g, const Tensor& a, const Tensor& b, const Tensor& bias, Te
     c.zero();
     return after(0, g.m);
   }
-  // A gradient of weights over many rows: oneDNN's product for one thread is 4 to 15 % faster than that for several.
+  // A gradient of weights over many rows: oneDNN's product for one thread is faster than that for several.
   const bool many = g.transpose_a && g.k >= 512;
   const Pieces pieces(g.m, g.flops(), smallest_piece, 32, many ? Team::apart : Team::together);
   const ThreadScope scope(pieces.threads());
