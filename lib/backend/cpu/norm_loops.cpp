@@ -14,20 +14,42 @@ HWY_BEFORE_NAMESPACE();
 namespace trainer::cpu::HWY_NAMESPACE {
 namespace {
 
-// Sums go row by row, as memory is laid out: several rows side by side, to add them up before they go into the
-// accumulators, are streams that the processor does not foresee.
+// Loads and stores of sums in memory would take longer than the sums: some rows at a time go through registers.
+// They are more streams than the processor foresees, so each asks for what it comes to later.
 
-/// sums += v at column c.
-template <class D>
-HWY_INLINE void add_to(hn::Vec<D> v, D d, float* sums) {
-  hn::StoreU(hn::Add(hn::LoadU(d, sums), v), d, sums);
+/// Has what lies some rows behind p brought into the caches.
+template <class T>
+HWY_INLINE void ask_ahead(const T* p) {
+  static constexpr uintptr_t ahead_bytes = 16 << 10;
+  // Into the second level of cache: the first is small for several matrices at this distance.
+  __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<uintptr_t>(p) + ahead_bytes), 0, 2);
+}
+template <class D, class T>
+HWY_INLINE hn::Vec<D> load_ahead(D d, const T* p) {
+  ask_ahead(p);
+  return load(d, p);
+}
+
+/// Calls f(d, c, i, n) with vectors of columns c of n() rows, the first at element i of the matrix.
+template <int64_t kTogether, class F>
+HWY_INLINE void for_rows_together(int64_t rows, int64_t columns, const F& f) {
+  int64_t r = 0;
+  const auto go = [&](auto n) HWY_ATTR {
+    for (; r + n() <= rows; r += n())
+      for_vectors(0, columns, [&](auto d, int64_t c) HWY_ATTR { f(d, c, r * columns + c, n); });
+  };
+  go(std::integral_constant<int64_t, kTogether>());
+  go(std::integral_constant<int64_t, 1>());
 }
 
 template <class T>
 void sum_rows_of(const T* x, int64_t rows, int64_t columns, float* sums) {
   std::fill_n(sums, columns, 0.0F);
-  for (int64_t r = 0; r < rows; ++r, x += columns)
-    for_vectors(0, columns, [&](auto d, int64_t c) HWY_ATTR { add_to(load(d, x + c), d, sums + c); });
+  for_rows_together<8>(rows, columns, [&](auto d, int64_t c, int64_t i, auto n) HWY_ATTR {
+    auto sum = hn::LoadU(d, sums + c);
+    for (int64_t r = 0; r < n(); ++r, i += columns) sum = hn::Add(sum, load_ahead(d, x + i));
+    hn::StoreU(sum, d, sums + c);
+  });
 }
 
 void sum_rows(const Elements& x, int64_t rows, int64_t columns, float* sums) {
@@ -39,13 +61,17 @@ void deviations_of(const T* x, const float* center, int64_t rows, int64_t column
                    float* squares) {
   std::fill_n(sums, columns, 0.0F);
   std::fill_n(squares, columns, 0.0F);
-  for (int64_t r = 0; r < rows; ++r, x += columns) {
-    for_vectors(0, columns, [&](auto d, int64_t c) HWY_ATTR {
-      const auto v = hn::Sub(load(d, x + c), hn::LoadU(d, center + c));
-      add_to(v, d, sums + c);
-      hn::StoreU(hn::MulAdd(v, v, hn::LoadU(d, squares + c)), d, squares + c);
-    });
-  }
+  for_rows_together<8>(rows, columns, [&](auto d, int64_t c, int64_t i, auto n) HWY_ATTR {
+    const auto middle = hn::LoadU(d, center + c);
+    auto sum = hn::LoadU(d, sums + c), square = hn::LoadU(d, squares + c);
+    for (int64_t r = 0; r < n(); ++r, i += columns) {
+      const auto v = hn::Sub(load_ahead(d, x + i), middle);
+      sum = hn::Add(sum, v);
+      square = hn::MulAdd(v, v, square);
+    }
+    hn::StoreU(sum, d, sums + c);
+    hn::StoreU(square, d, squares + c);
+  });
 }
 
 void deviations(const Elements& x, const float* center, int64_t rows, int64_t columns, float* sums,
@@ -107,15 +133,20 @@ void gradient_sums_of(const T* dy, const T* x, const T* y, const float* mean, in
                       float* sums, float* products) {
   std::fill_n(sums, columns, 0.0F);
   std::fill_n(products, columns, 0.0F);
-  for (int64_t r = 0; r < rows; ++r) {
-    for_vectors(0, columns, [&](auto d, int64_t c) HWY_ATTR {
-      const int64_t i = r * columns + c;
+  for_rows_together<4>(rows, columns, [&](auto d, int64_t c, int64_t i, auto n) HWY_ATTR {
+    const auto middle = hn::LoadU(d, mean + c);
+    auto sum = hn::LoadU(d, sums + c), product = hn::LoadU(d, products + c);
+    for (int64_t r = 0; r < n(); ++r, i += columns) {
+      ask_ahead(dy + i);
+      ask_ahead(x + i);
+      if constexpr (kActivation != ops::Activation::none) ask_ahead(y + i);
       const auto g = activation_gradient<kActivation>(d, dy, y, i);
-      const auto centered = hn::Sub(load(d, x + i), hn::LoadU(d, mean + c));
-      add_to(g, d, sums + c);
-      hn::StoreU(hn::MulAdd(g, centered, hn::LoadU(d, products + c)), d, products + c);
-    });
-  }
+      sum = hn::Add(sum, g);
+      product = hn::MulAdd(g, hn::Sub(load(d, x + i), middle), product);
+    }
+    hn::StoreU(sum, d, sums + c);
+    hn::StoreU(product, d, products + c);
+  });
 }
 
 void gradient_sums(const Elements& dy, const Elements& x, const Elements& y, ops::Activation activation,
