@@ -33,9 +33,10 @@ struct Layout {
   ElementRows plain(const Elements& y, int64_t n, int64_t h) const {
     return {y.from((n * length * heads + h) * width), heads * width, width};
   }
-  /// Asks for a head's matrix before it is needed; for none if there is no sample n.
-  void prefetch(const ElementRows& m, int64_t n) const {
-    if (n < samples) prefetch_rows(m, length);
+  /// Asks for tokens of a head's matrix before they are needed, so that memory works while others are computed; for none
+  /// if there is no sample n.
+  void prefetch(const ElementRows& m, int64_t n, Tokens t) const {
+    if (n < samples) prefetch_rows(m.from(t.begin), t.count());
   }
   int64_t row_values(int64_t n, int64_t h) const { return (n * heads + h) * length; }
 
@@ -47,22 +48,18 @@ struct Layout {
 /// What is added to the scores of each sample and head.
 struct Terms {
   const float *bias, *mask;
-  int64_t masks;
+  int64_t masks, square;
   float scale;
 
-  Terms(std::string_view op, const Tensor& bias_, const Tensor& mask_, double scale_)
+  Terms(std::string_view op, const Layout& at, const Tensor& bias_, const Tensor& mask_, double scale_)
       : bias(floats(op, bias_)),
         mask(floats(op, mask_)),
         masks(mask != nullptr ? mask_.size(0) : 1),
+        square(at.length * at.length),
         scale(static_cast<float>(scale_)) {}
-
-  /// scores = scale scores + bias + mask; returns the scale that is left to apply.
-  float add(AttentionHead& head, int64_t length, int64_t n, int64_t h) const {
-    if (bias == nullptr && mask == nullptr) return scale;
-    const int64_t square = length * length;
-    add_terms(head.scores(), length, head.along(), scale, bias == nullptr ? nullptr : bias + h * square,
-              mask == nullptr ? nullptr : mask + n % masks * square);
-    return 1;
+  ScoreTerms of(int64_t n, int64_t h) const {
+    return {scale, bias == nullptr ? nullptr : bias + h * square,
+            mask == nullptr ? nullptr : mask + n % masks * square};
   }
 };
 
@@ -73,27 +70,22 @@ void forward(const Tensor& qkv, const Tensor& bias, const Tensor& mask, double s
   if (has_odd_pairs(qkv.dtype(), qkv.size(4)))
     return in_f32<ops::Attention, forward>(qkv, bias, mask, scale, y, lse);
   const Layout at(qkv);
-  const Terms terms(op, bias, mask, scale);
+  const Terms terms(op, at, bias, mask, scale);
   const Elements in(op, qkv), out(op, y);
   float* plse = floats(op, lse);
   AttentionHead::reserve(at.shape(HeadShape::Pass::forward));
   parallel_for(at.samples * at.heads, at.grain(), [&](int64_t begin, int64_t end) {
     AttentionHead head(at.shape(HeadShape::Pass::forward));
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t n = i / at.heads, h = i % at.heads;
-      const auto prefetch_next = [&](Layout::Part p) {
-        const int64_t next = (i + 1) / at.heads;
-        at.prefetch(at.packed(in, next, (i + 1) % at.heads, p), next);
-      };
-      const ElementRows v = at.packed(in, n, h, Layout::kV);
-      // What a step reads is asked for before the product that goes before it, so that memory works meanwhile.
-      at.prefetch(v, n);
-      head.multiply(at.packed(in, n, h, Layout::kQ), at.packed(in, n, h, Layout::kK));
-      head.softmax(terms.add(head, at.length, n, h), plse + at.row_values(n, h));
-      prefetch_next(Layout::kQ);
-      prefetch_next(Layout::kK);
-      const float* rows = head.output(v);
-      write_rows(rows, head.across(), head.factors(), at.length, at.plain(out, n, h));
+      const int64_t n = i / at.heads, h = i % at.heads, next = (i + 1) / at.heads;
+      head.begin_forward(at.packed(in, n, h, Layout::kK), at.packed(in, n, h, Layout::kV));
+      for (int64_t b = 0; b < head.blocks(); ++b) {
+        const Tokens t = head.block(b);
+        for (const auto part : {Layout::kQ, Layout::kK, Layout::kV})
+          at.prefetch(at.packed(in, next, (i + 1) % at.heads, part), next, t);
+        head.forward(t, at.packed(in, n, h, Layout::kQ), terms.of(n, h), plse + at.row_values(n, h),
+                     at.plain(out, n, h));
+      }
     }
   });
 }
@@ -107,28 +99,18 @@ struct Backward {
   /// One sample and head; dbias [length, length] may be null.
   void run(AttentionHead& head, const BackwardChunks::Head& now, const BackwardChunks::Head& next,
            float* dbias) const {
-    const int64_t n = now.n, h = now.h;  // clang before 16 captures no structured bindings
-    const auto prefetch_next = [&](Layout::Part p) {
-      at.prefetch(at.packed(qkv, next.n, next.h, p), next.n);
-    };
-    const auto part = [&](Layout::Part p) { return at.packed(qkv, n, h, p); };
-    const auto write = [&](const float* rows, Layout::Part p) {
-      write_rows(rows, head.across(), nullptr, at.length, at.packed(dqkv, n, h, p));
-    };
-    const ElementRows q = part(Layout::kQ), k = part(Layout::kK), v = part(Layout::kV),
-                      g = at.plain(dy, n, h), out = at.plain(y, n, h);
-    // What a step reads is asked for before the product that goes before it, so that memory works meanwhile.
-    at.prefetch(g, n);
-    head.multiply(q, k);
-    head.probabilities(terms.add(head, at.length, n, h), lse + at.row_values(n, h));
-    at.prefetch(out, n);
-    at.prefetch(v, n);
-    write(head.dv(g), Layout::kV);
-    head.score_gradients(g, v, out, terms.scale, dbias);
-    prefetch_next(Layout::kQ);
-    write(head.dq(k), Layout::kQ);
-    prefetch_next(Layout::kK);
-    write(head.dk(q), Layout::kK);
+    const auto [n, h] = now;
+    const ElementRows q = at.packed(qkv, n, h, Layout::kQ), g = at.plain(dy, n, h);
+    head.begin_backward(at.packed(qkv, n, h, Layout::kK), at.packed(qkv, n, h, Layout::kV));
+    for (int64_t b = 0; b < head.blocks(); ++b) {
+      const Tokens t = head.block(b);
+      for (const auto part : {Layout::kQ, Layout::kK, Layout::kV})
+        at.prefetch(at.packed(qkv, next.n, next.h, part), next.n, t);
+      for (const Elements& plain : {y, dy}) at.prefetch(at.plain(plain, next.n, next.h), next.n, t);
+      head.backward(t, {q, at.plain(y, n, h), g}, terms.of(n, h), lse + at.row_values(n, h), dbias,
+                    at.packed(dqkv, n, h, Layout::kQ));
+    }
+    head.end_backward(q, g, at.packed(dqkv, n, h, Layout::kK), at.packed(dqkv, n, h, Layout::kV));
   }
 };
 
@@ -143,7 +125,7 @@ void backward(const Tensor& dy, const Tensor& qkv, const Tensor& bias, const Ten
   if (has_odd_pairs(qkv.dtype(), qkv.size(4)))
     return in_f32<ops::AttentionBackward, backward>(dy, qkv, bias, mask, scale, y, lse, dqkv, dbias);
   const Layout at(qkv);
-  const Terms terms(op, bias, mask, scale);
+  const Terms terms(op, at, bias, mask, scale);
   const Backward step{
       at, terms, Elements(op, dy), Elements(op, qkv), Elements(op, y), Elements(op, dqkv), floats(op, lse)};
   AttentionHead::reserve(at.shape(HeadShape::Pass::backward));
