@@ -16,13 +16,14 @@ namespace {
 struct Layout {
   enum Part { kQ, kK, kV };
 
-  explicit Layout(const Tensor& qkv)
+  Layout(const Tensor& qkv, const Tensor& y)
       : samples(qkv.size(0)),
+        queries(y.size(1)),
         length(qkv.size(1)),
         heads(qkv.size(3)),
         width(qkv.size(4)),
         type(qkv.dtype()) {}
-  int64_t samples, length, heads, width;
+  int64_t samples, queries, length, heads, width;
   DType type;
 
   /// q, k, v or their gradients.
@@ -31,18 +32,26 @@ struct Layout {
   }
   /// y or dy.
   ElementRows plain(const Elements& y, int64_t n, int64_t h) const {
-    return {y.from((n * length * heads + h) * width), heads * width, width};
+    return {y.from((n * queries * heads + h) * width), heads * width, width};
   }
-  /// Asks for tokens of a head's matrix before they are needed, so that memory works while others are computed; for none
-  /// if there is no sample n.
-  void prefetch(const ElementRows& m, int64_t n, Tokens t) const {
-    if (n < samples) prefetch_rows(m.from(t.begin), t.count());
+  /// Asks for part i of `parts` of a head's matrix before it is needed, so that memory works while others are computed; for
+  /// nothing if there is no sample n.
+  void prefetch(const ElementRows& m, int64_t rows, int64_t n, int64_t i, int64_t parts) const {
+    const int64_t begin = rows * i / parts;
+    if (n < samples) prefetch_rows(m.from(begin), rows * (i + 1) / parts - begin);
   }
-  int64_t row_values(int64_t n, int64_t h) const { return (n * heads + h) * length; }
+  void prefetch_packed(const Elements& qkv, int64_t n, int64_t h, int64_t i, int64_t parts) const {
+    prefetch(packed(qkv, n, h, kQ), queries, n, i, parts);
+    for (const Part part : {kK, kV}) prefetch(packed(qkv, n, h, part), length, n, i, parts);
+  }
+  void prefetch_plain(const Elements& y, int64_t n, int64_t h, int64_t i, int64_t parts) const {
+    prefetch(plain(y, n, h), queries, n, i, parts);
+  }
+  int64_t row_values(int64_t n, int64_t h) const { return (n * heads + h) * queries; }
 
-  HeadShape shape(HeadShape::Pass pass) const { return {length, width, type, pass}; }
+  HeadShape shape(HeadShape::Pass pass) const { return {queries, length, width, type, pass}; }
   /// Samples and heads that are worth a thread of their own.
-  int64_t grain() const { return 1 + 1'000'000 / std::max<int64_t>(1, 4 * length * length * width); }
+  int64_t grain() const { return 1 + 1'000'000 / std::max<int64_t>(1, 4 * queries * length * width); }
 };
 
 /// What is added to the scores of each sample and head.
@@ -69,7 +78,7 @@ void forward(const Tensor& qkv, const Tensor& bias, const Tensor& mask, double s
   if (y.numel() == 0) return;
   if (has_odd_pairs(qkv.dtype(), qkv.size(4)))
     return in_f32<ops::Attention, forward>(qkv, bias, mask, scale, y, lse);
-  const Layout at(qkv);
+  const Layout at(qkv, y);
   const Terms terms(op, at, bias, mask, scale);
   const Elements in(op, qkv), out(op, y);
   float* plse = floats(op, lse);
@@ -80,11 +89,9 @@ void forward(const Tensor& qkv, const Tensor& bias, const Tensor& mask, double s
       const int64_t n = i / at.heads, h = i % at.heads, next = (i + 1) / at.heads;
       head.begin_forward(at.packed(in, n, h, Layout::kK), at.packed(in, n, h, Layout::kV));
       for (int64_t b = 0; b < head.blocks(); ++b) {
-        const Tokens t = head.block(b);
-        for (const auto part : {Layout::kQ, Layout::kK, Layout::kV})
-          at.prefetch(at.packed(in, next, (i + 1) % at.heads, part), next, t);
-        head.forward(t, at.packed(in, n, h, Layout::kQ), terms.of(n, h), plse + at.row_values(n, h),
-                     at.plain(out, n, h));
+        at.prefetch_packed(in, next, (i + 1) % at.heads, b, head.blocks());
+        head.forward(head.block(b), at.packed(in, n, h, Layout::kQ), terms.of(n, h),
+                     plse + at.row_values(n, h), at.plain(out, n, h));
       }
     }
   });
@@ -103,13 +110,13 @@ struct Backward {
     const ElementRows q = at.packed(qkv, n, h, Layout::kQ), g = at.plain(dy, n, h);
     head.begin_backward(at.packed(qkv, n, h, Layout::kK), at.packed(qkv, n, h, Layout::kV));
     for (int64_t b = 0; b < head.blocks(); ++b) {
-      const Tokens t = head.block(b);
-      for (const auto part : {Layout::kQ, Layout::kK, Layout::kV})
-        at.prefetch(at.packed(qkv, next.n, next.h, part), next.n, t);
-      for (const Elements& plain : {y, dy}) at.prefetch(at.plain(plain, next.n, next.h), next.n, t);
-      head.backward(t, {q, at.plain(y, n, h), g}, terms.of(n, h), lse + at.row_values(n, h), dbias,
-                    at.packed(dqkv, n, h, Layout::kQ));
+      at.prefetch_packed(qkv, next.n, next.h, b, head.blocks());
+      for (const Elements& of_queries : {y, dy})
+        at.prefetch_plain(of_queries, next.n, next.h, b, head.blocks());
+      head.backward(head.block(b), {q, at.plain(y, n, h), g}, terms.of(n, h), lse + at.row_values(n, h),
+                    dbias, at.packed(dqkv, n, h, Layout::kQ));
     }
+    clear_rows(at.packed(dqkv, n, h, Layout::kQ).from(at.queries), at.length - at.queries);
     head.end_backward(q, g, at.packed(dqkv, n, h, Layout::kK), at.packed(dqkv, n, h, Layout::kV));
   }
 };
@@ -124,7 +131,7 @@ void backward(const Tensor& dy, const Tensor& qkv, const Tensor& bias, const Ten
   }
   if (has_odd_pairs(qkv.dtype(), qkv.size(4)))
     return in_f32<ops::AttentionBackward, backward>(dy, qkv, bias, mask, scale, y, lse, dqkv, dbias);
-  const Layout at(qkv);
+  const Layout at(qkv, y);
   const Terms terms(op, at, bias, mask, scale);
   const Backward step{
       at, terms, Elements(op, dy), Elements(op, qkv), Elements(op, y), Elements(op, dqkv), floats(op, lse)};

@@ -16,15 +16,16 @@ struct OneDnnProducts {
   Primitive of_rows, plain, transposed;
 
   static OneDnnProducts& of(const HeadShape& s) {
-    return cached<OneDnnProducts>({s.length, s.width}, [&] {
+    return cached<OneDnnProducts>({s.queries, s.length, s.width}, [&] {
       const int64_t along = padded(s.length), across = padded(s.width);
       const auto bf16 = DType::bf16, f32 = DType::f32;
-      const auto rows = strided({s.length, s.width}, {across, 1}, bf16);
-      const auto rows_transposed = strided({s.width, s.length}, {1, across}, bf16);
-      const auto result = strided({s.length, s.width}, {across, 1}, f32);
-      return OneDnnProducts{product(rows, rows_transposed, strided({s.length, s.length}, {along, 1}, f32)),
-                            product(strided({s.length, s.length}, {along, 1}, bf16), rows, result),
-                            product(strided({s.length, s.length}, {1, along}, bf16), rows, result)};
+      const auto rows = [&](int64_t n, DType t) { return strided({n, s.width}, {across, 1}, t); };
+      const auto scores = [&](DType t) { return strided({s.queries, s.length}, {along, 1}, t); };
+      const auto k_transposed = strided({s.width, s.length}, {1, across}, bf16);
+      const auto p_transposed = strided({s.length, s.queries}, {1, along}, bf16);
+      return OneDnnProducts{product(rows(s.queries, bf16), k_transposed, scores(f32)),
+                            product(scores(bf16), rows(s.length, bf16), rows(s.queries, f32)),
+                            product(p_transposed, rows(s.queries, bf16), rows(s.length, f32))};
     });
   }
   int64_t scratchpad_bytes() const {
@@ -50,11 +51,11 @@ AttentionHead::Words AttentionHead::words_for(DType t) {
   return has_bf16_products() && setting.wants(!has_amx()) ? Words::pairs : Words::bf16;
 }
 
-AttentionHead::Scores AttentionHead::Places::take_scores(const HeadShape& s, Words words, int64_t tokens) {
+AttentionHead::Scores AttentionHead::Places::take_scores(const HeadShape& s, Words words, int64_t queries) {
   static constexpr int64_t word = 4, half = 2;  // bytes
   const bool backward = s.pass == HeadShape::Pass::backward;
-  return {take(tokens, along * word), words == Words::f32 ? 0 : take(tokens, along * half),
-          words == Words::pairs && backward ? take(pairs(s.length), along * word) : 0};
+  return {take(queries, along * word), words == Words::f32 ? 0 : take(queries, along * half),
+          words == Words::pairs && backward ? take(pairs(s.queries), along * word) : 0};
 }
 
 AttentionHead::Places::Places(const HeadShape& s, Words words)
@@ -62,7 +63,7 @@ AttentionHead::Places::Places(const HeadShape& s, Words words)
   static constexpr int64_t word = 4, half = 2;  // bytes
   static constexpr int64_t most = 24;  // queries of a block: two tiles of the products (small_product.h)
   const bool backward = s.pass == HeadShape::Pass::backward, by_onednn = words == Words::bf16;
-  blocks = by_onednn ? 1 : std::max<int64_t>(1, chunks_of(s.length, most));
+  blocks = by_onednn ? 1 : chunks_of(s.queries, most);
   whole = by_onednn || (backward && words == Words::f32);
   const bool in_pairs = words == Words::pairs;
   const auto take_transposed = [&] {
@@ -77,9 +78,9 @@ AttentionHead::Places::Places(const HeadShape& s, Words words)
   zeroed = bytes;
   result = by_onednn ? take(s.length, across * word) : 0;
   row_values = take(1, along * word);
-  const int64_t tokens = whole ? s.length : most;
-  p = take_scores(s, words, tokens);
-  gradients = backward ? take_scores(s, words, tokens) : Scores{};
+  const int64_t queries = whole ? s.queries : most;
+  p = take_scores(s, words, queries);
+  gradients = backward ? take_scores(s, words, queries) : Scores{};
 }
 
 int64_t AttentionHead::Places::take(int64_t count, int64_t row_bytes) {
@@ -107,18 +108,18 @@ void AttentionHead::reserve(const HeadShape& s) {
   }
 }
 
-Tokens AttentionHead::block(int64_t i) const {
+Queries AttentionHead::block(int64_t i) const {
   // Even, so that pairs of rows lie in one block; as equal as can be.
-  const int64_t all = pairs(shape_.length);
-  return {2 * (all * i / blocks()), std::min(shape_.length, 2 * (all * (i + 1) / blocks()))};
+  const int64_t all = pairs(shape_.queries);
+  return {2 * (all * i / blocks()), std::min(shape_.queries, 2 * (all * (i + 1) / blocks()))};
 }
 
 void AttentionHead::begin_forward(const ElementRows& k, const ElementRows& v) {
   put_transposed(k, at_.keys);
-  put_summed(v);
+  put_summed(v, shape_.length);
 }
 
-void AttentionHead::forward(Tokens t, const ElementRows& q, const ScoreTerms& terms, float* lse,
+void AttentionHead::forward(Queries t, const ElementRows& q, const ScoreTerms& terms, float* lse,
                             const ElementRows& y) {
   float *s = floats(at_.p, t), *factors = of<float>(at_.row_values);
   product_of_rows(t, q, at_.keys, s);
@@ -131,10 +132,10 @@ void AttentionHead::forward(Tokens t, const ElementRows& q, const ScoreTerms& te
 void AttentionHead::begin_backward(const ElementRows& k, const ElementRows& v) {
   put_transposed(k, at_.keys);
   put_transposed(v, at_.values);
-  put_summed(k);
+  put_summed(k, shape_.length);
 }
 
-void AttentionHead::backward(Tokens t, const Queries& of_head, const ScoreTerms& terms, const float* lse,
+void AttentionHead::backward(Queries t, const OfQueries& of_head, const ScoreTerms& terms, const float* lse,
                              float* dbias, const ElementRows& dq) {
   const int64_t rows = t.count(), length = shape_.length;
   const ElementRows dy = of_head.dy.from(t.begin);
@@ -153,13 +154,13 @@ void AttentionHead::backward(Tokens t, const Queries& of_head, const ScoreTerms&
 
 void AttentionHead::end_backward(const ElementRows& q, const ElementRows& dy, const ElementRows& dk,
                                  const ElementRows& dv) {
-  put_summed(dy);
+  put_summed(dy, shape_.queries);
   product_of_transposed(at_.p, dv);
-  put_summed(q);
+  put_summed(q, shape_.queries);
   product_of_transposed(at_.gradients, dk);
 }
 
-float AttentionHead::add(const ScoreTerms& terms, Tokens t, float* s) const {
+float AttentionHead::add(const ScoreTerms& terms, Queries t, float* s) const {
   if (terms.bias == nullptr && terms.mask == nullptr) return terms.scale;
   const auto rows = [&](const float* m) { return m == nullptr ? nullptr : m + t.begin * shape_.length; };
   add_terms(s, t.count(), shape_.length, at_.along, terms.scale, rows(terms.bias), rows(terms.mask));
@@ -179,17 +180,17 @@ void AttentionHead::put_transposed(const ElementRows& b, int64_t place) {
             of<uint32_t>(place), at_.along);
 }
 
-void AttentionHead::put_summed(const ElementRows& b) {
+void AttentionHead::put_summed(const ElementRows& b, int64_t rows) {
   if (words_ == Words::pairs) {
-    pair_rows(b.at.as<bf16>(), b.stride, shape_.length, shape_.width, of<Bf16Pair>(at_.summed), at_.across);
+    pair_rows(b.at.as<bf16>(), b.stride, rows, shape_.width, of<Bf16Pair>(at_.summed), at_.across);
   } else {
-    copy_rows(b, shape_.length, {elements(at_.summed), at_.across, shape_.width});
+    copy_rows(b, rows, {elements(at_.summed), at_.across, shape_.width});
   }
 }
 
-void AttentionHead::product_of_rows(Tokens t, const ElementRows& a, int64_t b, float* s) {
+void AttentionHead::product_of_rows(Queries t, const ElementRows& a, int64_t b, float* s) {
   if (words_ == Words::bf16) {
-    copy_rows(a, shape_.length, {elements(at_.left), at_.across, shape_.width});
+    copy_rows(a, shape_.queries, {elements(at_.left), at_.across, shape_.width});
     return OneDnnProducts::of(shape_).of_rows.run({of<void>(at_.left), of<void>(b), s});
   }
   const SmallProduct product{t.count(), shape_.length, words(shape_.width), words(a.stride), 1, at_.along};
@@ -201,7 +202,7 @@ void AttentionHead::product_of_rows(Tokens t, const ElementRows& a, int64_t b, f
   }
 }
 
-void AttentionHead::round(const Scores& s, Tokens t) {
+void AttentionHead::round(const Scores& s, Queries t) {
   if (words_ == Words::pairs) {
     round_rows(floats(s, t), at_.along, t.count(), of<bf16>(s.rows),
                shape_.pass == HeadShape::Pass::backward ? of<Bf16Pair>(s.row_pairs) + t.begin / 2 * at_.along
@@ -211,7 +212,7 @@ void AttentionHead::round(const Scores& s, Tokens t) {
   }
 }
 
-void AttentionHead::product(const Scores& s, Tokens t, const float* factors, const ElementRows& y) {
+void AttentionHead::product(const Scores& s, Queries t, const float* factors, const ElementRows& y) {
   const SmallProduct product{t.count(), shape_.width, words(shape_.length), words(at_.along), 1, at_.across};
   const ElementRows to = y.from(t.begin);
   switch (words_) {
@@ -226,7 +227,7 @@ void AttentionHead::product(const Scores& s, Tokens t, const float* factors, con
 }
 
 void AttentionHead::product_of_transposed(const Scores& s, const ElementRows& y) {
-  const SmallProduct product{shape_.length, shape_.width, words(shape_.length), 1, at_.along, at_.across};
+  const SmallProduct product{shape_.length, shape_.width, words(shape_.queries), 1, at_.along, at_.across};
   switch (words_) {
     case Words::f32:
       return multiply(product, of<float>(s.floats), of<float>(at_.summed), y);

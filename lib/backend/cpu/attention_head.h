@@ -9,7 +9,8 @@
 //     head.backward(head.block(i), {q, y, dy}, terms, lse, dbias, dq);
 //   head.end_backward(q, dy, dk, dv);
 //
-// Every matrix has a row for each token: q, k, v, y and their gradients `width` elements, dbias `length`.
+// Matrices have a row of `width` elements for each query (q, y and their gradients) or token (k, v and theirs), dbias
+// `length` elements for each query.
 #pragma once
 
 #include "lib/backend/cpu/attention_loops.h"
@@ -29,20 +30,20 @@ inline bool has_odd_pairs(DType t, int64_t width) { return t == DType::bf16 && w
 /// A head's extents. bf16 heads have an even width.
 struct HeadShape {
   enum class Pass : uint8_t { forward, backward };
-  int64_t length, width;
-  DType type;  ///< f32, or bf16 with has_bf16()
+  int64_t queries, length, width;  ///< queries <= length
+  DType type;                      ///< f32, or bf16 with has_bf16()
   Pass pass;
 };
 
-/// Scores are scale q k^T + bias + mask, with matrices [length, length] or null.
+/// Scores are scale q k^T + bias + mask, with matrices [queries, length] or null.
 struct ScoreTerms {
   float scale;
   const float* bias = nullptr;
   const float* mask = nullptr;
 };
 
-/// Consecutive tokens.
-struct Tokens {
+/// Consecutive queries.
+struct Queries {
   int64_t begin, end;
   int64_t count() const { return end - begin; }
 };
@@ -55,17 +56,17 @@ class AttentionHead {
 
   /// The queries of a head are taken in so many blocks.
   int64_t blocks() const { return at_.blocks; }
-  Tokens block(int64_t i) const;
+  Queries block(int64_t i) const;
 
   void begin_forward(const ElementRows& k, const ElementRows& v);
-  void forward(Tokens, const ElementRows& q, const ScoreTerms&, float* lse, const ElementRows& y);
+  void forward(Queries, const ElementRows& q, const ScoreTerms&, float* lse, const ElementRows& y);
 
   void begin_backward(const ElementRows& k, const ElementRows& v);
-  struct Queries {
+  struct OfQueries {
     ElementRows q, y, dy;
   };
   /// Adds to dbias, unless it is null.
-  void backward(Tokens, const Queries&, const ScoreTerms&, const float* lse, float* dbias,
+  void backward(Queries, const OfQueries&, const ScoreTerms&, const float* lse, float* dbias,
                 const ElementRows& dq);
   void end_backward(const ElementRows& q, const ElementRows& dy, const ElementRows& dk,
                     const ElementRows& dv);
@@ -75,8 +76,8 @@ class AttentionHead {
   enum class Words : uint8_t { f32, pairs, bf16 };
   static Words words_for(DType);
 
-  /// A matrix of scores, [tokens, along]: in f32 those of a block, or of the whole head where products sum over its tokens.
-  /// The others are copies for products, in bf16: rows of a block, and pairs of rows of the whole head.
+  /// A matrix of scores, [queries, along]: in f32 those of a block, or of the whole head where products sum over its
+  /// queries. The others are copies for products, in bf16: rows of a block, and pairs of rows of the whole head.
   struct Scores {
     int64_t floats, rows, row_pairs;
   };
@@ -92,14 +93,14 @@ class AttentionHead {
 
    private:
     int64_t take(int64_t count, int64_t row_bytes);
-    Scores take_scores(const HeadShape&, Words, int64_t tokens);
+    Scores take_scores(const HeadShape&, Words, int64_t queries);
   };
 
   template <class T>
   T* of(int64_t place) const {
     return reinterpret_cast<T*>(memory_.data() + place);
   }
-  float* floats(const Scores& s, Tokens t) const {
+  float* floats(const Scores& s, Queries t) const {
     return of<float>(s.floats) + (at_.whole ? t.begin * at_.along : 0);
   }
   int64_t words(int64_t n) const { return words_ == Words::pairs ? pairs(n) : n; }
@@ -108,16 +109,16 @@ class AttentionHead {
   Elements elements(int64_t place) const;
 
   /// Adds the terms to a block's scores; returns the scale that is left to apply.
-  float add(const ScoreTerms&, Tokens, float* s) const;
-  /// Writes b for products a b^T to a place, and for products that sum over its rows.
+  float add(const ScoreTerms&, Queries, float* s) const;
+  /// Writes b [length, width] to a place for products a b^T, and b [rows, width] for products that sum over its rows.
   void put_transposed(const ElementRows& b, int64_t place);
-  void put_summed(const ElementRows& b);
-  /// s [tokens, along] = a b^T
-  void product_of_rows(Tokens, const ElementRows& a, int64_t b, float* s);
+  void put_summed(const ElementRows& b, int64_t rows);
+  /// s [queries, along] = a b^T
+  void product_of_rows(Queries, const ElementRows& a, int64_t b, float* s);
   /// The block's scores, in f32, as products read them.
-  void round(const Scores&, Tokens);
+  void round(const Scores&, Queries);
   /// y = s b, of a block, with what was put last. Row r is multiplied by factors[r] if there are factors.
-  void product(const Scores& s, Tokens, const float* factors, const ElementRows& y);
+  void product(const Scores& s, Queries, const float* factors, const ElementRows& y);
   /// y = s^T b
   void product_of_transposed(const Scores& s, const ElementRows& y);
 

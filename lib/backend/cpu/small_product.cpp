@@ -121,6 +121,10 @@ void copy_rows(const ElementRows& from, int64_t rows, const ElementRows& to) {
   const auto bytes = static_cast<size_t>(from.width) * size_of(from.at.dtype);
   for (int64_t r = 0; r < rows; ++r) std::memcpy(to.from(r).at.data, from.from(r).at.data, bytes);
 }
+void clear_rows(const ElementRows& x, int64_t rows) {
+  const auto bytes = static_cast<size_t>(x.width) * size_of(x.at.dtype);
+  for (int64_t r = 0; r < rows; ++r) std::memset(x.from(r).at.data, 0, bytes);
+}
 void write_rows(const float* from, int64_t stride, const float* factors, int64_t rows,
                 const ElementRows& to) {
   HWY_DYNAMIC_DISPATCH(write_rows)(from, stride, factors, rows, to);

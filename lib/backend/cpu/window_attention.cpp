@@ -26,7 +26,7 @@ struct Layout {
   DType type;
   float scale;
 
-  HeadShape shape(HeadShape::Pass pass) const { return {length, width, type, pass}; }
+  HeadShape shape(HeadShape::Pass pass) const { return {length, length, width, type, pass}; }
 
   int64_t square() const { return length * length; }
   int64_t row_values(int64_t n, int64_t h) const { return (n * heads + h) * length; }
