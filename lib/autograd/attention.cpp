@@ -9,7 +9,7 @@ Var attention(const Var& qkv, int64_t heads, const Var& bias, const Tensor& mask
         "attention: qkv is {}, expected [N, L, 3 H D] with {} heads", s, heads);
   const Tensor packed = qkv.value().view({s[0], s[1], 3, heads, s[2] / (3 * heads)});
   const ops::AttentionResult out = ops::attention(packed, bias.value(), mask, args);
-  return record(out.y.view({s[0], s[1], s[2] / 3}), {&qkv, &bias},
+  return record(out.y.view({s[0], out.y.size(1), s[2] / 3}), {&qkv, &bias},
                 [packed, bias = bias.value(), mask, args, out](Grads& g) {
                   Tensor dqkv = Tensor::empty_like(packed);
                   ops::attention_backward(g.dy().view(out.y.shape()), packed, bias, mask, args, out, dqkv,

@@ -30,9 +30,11 @@ class Attention final : public Module {
  public:
   Attention(int64_t width, int64_t heads)
       : heads_(heads), qkv_(linear(width, 3 * width)), proj_(linear(width, width)) {}
-  Var forward(const Var& x) override { return proj_(attend(x)); }
+  Var forward(const Var& x) override { return proj_(attend(x, {})); }
   /// Before the projection, which is of each token alone.
-  Var attend(const Var& x) { return autograd::attention(qkv_(x), heads_); }
+  Var attend(const Var& x, const ops::AttentionArgs& args) {
+    return autograd::attention(qkv_(x), heads_, {}, {}, args);
+  }
   Var project(const Var& x) { return proj_(x); }
   void visit(Visitor& v) override { v("qkv", qkv_), v("proj", proj_); }
 
@@ -72,7 +74,7 @@ class Block final : public Module {
   }
 
   /// x = x + attn(norm1(x)), x = x + mlp(norm2(x)). With `class_token_alone` the result has the first token
-  /// only: where nothing reads the others, they need neither projection nor MLP.
+  /// only: where nothing reads the others, they need neither attend nor be projected, nor an MLP.
   Stream advance(const Stream& in, bool class_token_alone = false) {
     Var x = in.x, h;
     if (in.branch.defined()) {
@@ -81,11 +83,8 @@ class Block final : public Module {
     } else {
       h = norm1_(x);
     }
-    h = attn_.attend(h);
-    if (class_token_alone) {
-      x = autograd::slice_tokens(x, 0, 1);
-      h = autograd::slice_tokens(h, 0, 1);
-    }
+    h = attn_.attend(h, {.queries = class_token_alone ? 1 : 0});
+    if (class_token_alone) x = autograd::slice_tokens(x, 0, 1);
     const auto [sum, y] = norm2_.add(drop_path1_(attn_.project(h)), x);
     return {sum, drop_path2_(mlp_(y))};
   }

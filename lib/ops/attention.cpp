@@ -20,8 +20,14 @@ void expect_inputs(std::string_view op, const Tensor& qkv, const Tensor& bias, c
         mask.size(0));
 }
 
-Shape output_shape(const Shape& qkv) { return {qkv[0], qkv[1], qkv[3], qkv[4]}; }
-Shape lse_shape(const Shape& qkv) { return {qkv[0], qkv[3], qkv[1]}; }
+/// Of the tokens of qkv.
+int64_t queries(std::string_view op, const Shape& qkv, const AttentionArgs& args) {
+  check(args.queries >= 0 && args.queries <= qkv[1], "{}: {} queries of sequences of {} tokens", op,
+        args.queries, qkv[1]);
+  return args.queries != 0 ? args.queries : qkv[1];
+}
+Shape output_shape(const Shape& qkv, int64_t queries) { return {qkv[0], queries, qkv[3], qkv[4]}; }
+Shape lse_shape(const Shape& qkv, int64_t queries) { return {qkv[0], qkv[3], queries}; }
 
 }  // namespace
 
@@ -32,11 +38,14 @@ double attention_scale(std::string_view op, double scale, int64_t width) {
 
 AttentionResult attention(const Tensor& qkv, const Tensor& bias, const Tensor& mask,
                           const AttentionArgs& args) {
-  expect_inputs(Attention::name, qkv, bias, mask);
-  AttentionResult out{Tensor::empty(output_shape(qkv.shape()), qkv.dtype(), qkv.device()),
-                      Tensor::empty(lse_shape(qkv.shape()), accumulation_dtype(qkv.dtype()), qkv.device())};
-  Kernels<Attention>::on(qkv.device())(
-      qkv, bias, mask, attention_scale(Attention::name, args.scale, qkv.size(4)), out.y, out.lse);
+  constexpr std::string_view op = Attention::name;
+  expect_inputs(op, qkv, bias, mask);
+  const int64_t q = queries(op, qkv.shape(), args);
+  AttentionResult out{
+      Tensor::empty(output_shape(qkv.shape(), q), qkv.dtype(), qkv.device()),
+      Tensor::empty(lse_shape(qkv.shape(), q), accumulation_dtype(qkv.dtype()), qkv.device())};
+  Kernels<Attention>::on(qkv.device())(qkv, bias, mask, attention_scale(op, args.scale, qkv.size(4)), out.y,
+                                       out.lse);
   return out;
 }
 
@@ -45,8 +54,9 @@ void attention_backward(const Tensor& dy, const Tensor& qkv, const Tensor& bias,
                         Tensor& dbias) {
   constexpr std::string_view op = AttentionBackward::name;
   expect_inputs(op, qkv, bias, mask);
-  expect(op, "y", forward.y, output_shape(qkv.shape()), qkv.dtype(), qkv.device());
-  expect(op, "lse", forward.lse, lse_shape(qkv.shape()), accumulation_dtype(qkv.dtype()), qkv.device());
+  const int64_t q = queries(op, qkv.shape(), args);
+  expect(op, "y", forward.y, output_shape(qkv.shape(), q), qkv.dtype(), qkv.device());
+  expect(op, "lse", forward.lse, lse_shape(qkv.shape(), q), accumulation_dtype(qkv.dtype()), qkv.device());
   expect_like(op, "dy", dy, forward.y);
   expect_like(op, "dqkv", dqkv, qkv);
   if (dbias.defined()) {

@@ -13,12 +13,13 @@
 namespace trainer::ops {
 
 struct AttentionArgs {
-  double scale = 0;  ///< 0: 1 / sqrt(D)
+  double scale = 0;     ///< 0: 1 / sqrt(D)
+  int64_t queries = 0;  ///< Q: the first Q tokens alone attend to all, as a class token may; 0: each of them
 };
 
 struct AttentionResult {
-  Tensor y;    ///< [N, L, H, D]
-  Tensor lse;  ///< [N, H, L]: log-sum-exp of each row of scores, f32 (f64 for f64); for backward
+  Tensor y;    ///< [N, Q, H, D]
+  Tensor lse;  ///< [N, H, Q]: log-sum-exp of each row of scores, f32 (f64 for f64); for backward
 };
 
 /// qkv [N, L, 3, H, D]: N sequences of L tokens, H heads of D channels. `bias` [H, L, L] (relative positions)
@@ -27,15 +28,15 @@ struct AttentionResult {
 AttentionResult attention(const Tensor& qkv, const Tensor& bias = {}, const Tensor& mask = {},
                           const AttentionArgs& = {});
 
-/// Writes dqkv [N, L, 3, H, D] and, if it is defined, dbias [H, L, L].
+/// Writes dqkv [N, L, 3, H, D] and, if it is defined, dbias [H, L, L]; both are 0 for queries after the first Q.
 void attention_backward(const Tensor& dy, const Tensor& qkv, const Tensor& bias, const Tensor& mask,
                         const AttentionArgs&, const AttentionResult&, Tensor& dqkv, Tensor& dbias);
 
 // The kernels of a backend (lib/tensor/kernels.h).
 
-/// Of `products` matrix products [L, D] x [D, L] for each sequence of L tokens and each head in qkv.
-inline double attention_flops(const Tensor& qkv, int64_t length, double products) {
-  return products * 2 / 3 * static_cast<double>(qkv.numel()) * static_cast<double>(length);
+/// Of `products` matrix products [Q, D] x [D, L] for each sequence of L tokens and each head in y.
+inline double attention_flops(const Tensor& y, int64_t length, double products) {
+  return products * 2 * static_cast<double>(y.numel()) * static_cast<double>(length);
 }
 /// The scale that an op's argument stands for, with heads of `width` channels.
 double attention_scale(std::string_view op, double scale, int64_t width);
@@ -44,17 +45,18 @@ struct Attention {
   static constexpr std::string_view name = "attention";
   using Fn = void(const Tensor& qkv, const Tensor& bias, const Tensor& mask, double scale, Tensor& y,
                   Tensor& lse);
-  static double flops(const Tensor& qkv, const Tensor&, const Tensor&, double, const Tensor&, const Tensor&) {
-    return attention_flops(qkv, qkv.size(1), 2);
+  static double flops(const Tensor& qkv, const Tensor&, const Tensor&, double, const Tensor& y,
+                      const Tensor&) {
+    return attention_flops(y, qkv.size(1), 2);
   }
 };
 struct AttentionBackward {
   static constexpr std::string_view name = "attention_backward";
   using Fn = void(const Tensor& dy, const Tensor& qkv, const Tensor& bias, const Tensor& mask, double scale,
                   const Tensor& y, const Tensor& lse, Tensor& dqkv, Tensor& dbias);
-  static double flops(const Tensor&, const Tensor& qkv, const Tensor&, const Tensor&, double, const Tensor&,
-                      const Tensor&, const Tensor&, const Tensor&) {
-    return attention_flops(qkv, qkv.size(1), 5);
+  static double flops(const Tensor& dy, const Tensor& qkv, const Tensor&, const Tensor&, double,
+                      const Tensor&, const Tensor&, const Tensor&, const Tensor&) {
+    return attention_flops(dy, qkv.size(1), 5);
   }
 };
 

@@ -26,7 +26,7 @@ void check_product(int64_t rows, int64_t columns, int64_t depth, bool transposed
   const Matrix a = normal(stride, stride, 1), b = normal(stride, stride, 2);
   const int64_t row = transposed ? 1 : stride, step = transposed ? stride : 1;
   Matrix y(stride * stride, 7);
-  multiply({rows, columns, depth, row, step, stride, stride}, a.data(), b.data(), y.data());
+  multiply({rows, columns, depth, row, step, stride}, a.data(), b.data(), y.data(), stride);
   double worst = 0;
   for (int64_t r = 0; r < stride; ++r) {
     for (int64_t c = 0; c < columns; ++c) {
@@ -45,6 +45,29 @@ TEST_CASE("small products on every instruction set", "[small_product]") {
     for (const int64_t rows : {1, 2, 5, 6, 7, 11, 12, 13, 23, 24, 25, 37}) {
       for (const int64_t columns : {1, 4, 15, 16, 17, 32, 33, 48})
         check_product(rows, columns, rows % 7 + 1, columns % 2 == 0);
+    }
+  });
+}
+
+TEST_CASE("small products go to rows of a tensor, with a factor each", "[small_product]") {
+  const Matrix a = normal(stride, stride, 9), b = normal(stride, stride, 10), factors = normal(1, stride, 11);
+  InstructionSets().each([&] {
+    for (const int64_t rows : {1, 7, 25}) {
+      for (const int64_t columns : {1, 15, 16, 17, 31, 40}) {
+        const SmallProduct p{rows, columns, 9, stride, 1, stride};
+        Matrix sums(stride * stride), y(stride * stride, 7), plain = y;
+        multiply(p, a.data(), b.data(), sums.data(), stride);
+        multiply(p, a.data(), b.data(), {Elements(y.data()), stride, columns}, factors.data());
+        multiply(p, a.data(), b.data(), {Elements(plain.data()), stride, columns});
+        for (size_t r = 0; r < stride; ++r) {
+          for (size_t c = 0; c < stride; ++c) {
+            const size_t i = r * stride + c;
+            const bool written = r < static_cast<size_t>(rows) && c < static_cast<size_t>(columns);
+            CHECK(y[i] == (written ? sums[i] * factors[r] : 7.0F));
+            CHECK(plain[i] == (written ? sums[i] : 7.0F));
+          }
+        }
+      }
     }
   });
 }
@@ -120,7 +143,7 @@ TEST_CASE("small products of pairs of bf16, from rows and from paired rows", "[s
         pair_rows(a.data(), stride, depth, rows, a_pairs.data(), stride);
         const auto check = [&](const SmallProduct& p, const Bf16Pair* left, auto&& at) {
           Matrix y(stride * stride, 7);
-          multiply(p, left, b_pairs.data(), y.data());
+          multiply(p, left, b_pairs.data(), y.data(), stride);
           double worst = 0;
           for (int64_t r = 0; r < stride; ++r) {
             for (int64_t c = 0; c < columns; ++c) {
@@ -134,11 +157,47 @@ TEST_CASE("small products of pairs of bf16, from rows and from paired rows", "[s
           }
           CHECK(worst < 1e-5);
         };
-        check({rows, columns, depth / 2, stride / 2, 1, stride, stride},
-              reinterpret_cast<const Bf16Pair*>(a.data()),
+        check({rows, columns, depth / 2, stride / 2, 1, stride}, reinterpret_cast<const Bf16Pair*>(a.data()),
               [&](int64_t r, int64_t k) { return a[static_cast<size_t>(r * stride + k)]; });
-        check({rows, columns, depth / 2, 1, stride, stride, stride}, a_pairs.data(),
+        check({rows, columns, depth / 2, 1, stride, stride}, a_pairs.data(),
               [&](int64_t r, int64_t k) { return a[static_cast<size_t>(k * stride + r)]; });
+      }
+    }
+  }
+}
+
+TEST_CASE("products of pairs go to rows of bf16, and rows of f32 become pairs", "[small_product]") {
+  if (!has_bf16_products()) {
+    WARN("this processor does not multiply pairs of bf16");
+    return;
+  }
+  const Matrix x = normal(stride, stride, 12), factors = normal(1, stride, 13);
+  for (const int64_t rows : {1, 2, 7, 26}) {
+    Halves halves(stride * stride, bf16(7.0F));
+    Pairs paired(stride * stride, 7), paired_halves = paired;
+    round_rows(x.data(), stride, rows, halves.data(), paired.data());
+    for (size_t i = 0; i < halves.size(); ++i)
+      CHECK(static_cast<float>(halves[i]) ==
+            (i < static_cast<size_t>(rows * stride) ? static_cast<float>(bf16(x[i])) : 7.0F));
+    pair_rows(halves.data(), stride, rows, stride, paired_halves.data(), stride);
+    CHECK(paired == paired_halves);
+
+    for (const int64_t columns : {2, 16, 18, 40}) {
+      const SmallProduct p{rows, columns, 5, stride / 2, 1, stride};
+      const auto* left = reinterpret_cast<const Bf16Pair*>(halves.data());
+      Matrix sums(stride * stride);
+      Halves y(stride * stride, bf16(7.0F)), plain = y;
+      multiply(p, left, paired.data(), sums.data(), stride);
+      multiply(p, left, paired.data(), rows_of(y, columns), factors.data());
+      multiply(p, left, paired.data(), rows_of(plain, columns));
+      for (size_t r = 0; r < stride; ++r) {
+        for (size_t c = 0; c < stride; ++c) {
+          const size_t i = r * stride + c;
+          const bool written = r < static_cast<size_t>(rows) && c < static_cast<size_t>(columns);
+          CHECK(static_cast<float>(y[i]) ==
+                (written ? static_cast<float>(bf16(sums[i] * factors[r])) : 7.0F));
+          CHECK(static_cast<float>(plain[i]) == (written ? static_cast<float>(bf16(sums[i])) : 7.0F));
+        }
       }
     }
   }

@@ -10,14 +10,15 @@ struct Options {
   bool bias = false;
   int64_t masks = 0;
   double scale = 0;
+  int64_t queries = 0;
 };
 
 /// Shape: N, L, H, D.
 Case make(int64_t n, int64_t l, int64_t h, int64_t d, const Options& o = {}) {
-  const ops::AttentionArgs args{.scale = o.scale};
+  const ops::AttentionArgs args{.scale = o.scale, .queries = o.queries};
   return {
-      .name = fmt::format("[{}, {}, {}, {}]{}, {} masks, scale {}", n, l, h, d, o.bias ? " + bias" : "",
-                          o.masks, o.scale),
+      .name = fmt::format("[{}, {}, {}, {}]{}, {} masks, scale {}, {} queries", n, l, h, d,
+                          o.bias ? " + bias" : "", o.masks, o.scale, o.queries),
       .terms = std::max({n, l, d}),
       .inputs =
           [=](Inputs& in) {
@@ -51,6 +52,9 @@ std::vector<Case> attention_cases() {
       make(6, 16, 3, 8, {.bias = true, .masks = 3}),
       make(70, 4, 2, 4, {.bias = true}),
       make(2, 97, 2, 24, {.bias = true, .masks = 1}),
+      make(3, 33, 2, 16, {.queries = 1}),
+      make(2, 50, 3, 32, {.queries = 27}),
+      make(4, 31, 2, 8, {.bias = true, .masks = 2, .queries = 30}),
   };
   for (int64_t length = 2; length <= 40; ++length) cases.push_back(make(2, length, 2, 41 - length));
   return cases;

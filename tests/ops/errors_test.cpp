@@ -109,6 +109,7 @@ TEST_CASE("attention and tokens say what does not fit", "[errors][attention][emb
   CHECK_FAILS(ops::attention_backward(y, qkv, {}, {}, {}, {.y = y, .lse = {}}, dqkv, none),
               "attention_backward: lse is undefined, expected f32 [4, 2, 5] on ref");
   CHECK_FAILS(ops::attention(qkv, {}, {}, {.scale = -1}), "attention: scale -1 is negative");
+  CHECK_FAILS(ops::attention(qkv, {}, {}, {.queries = 6}), "attention: 6 queries of sequences of 5 tokens");
   CHECK_FAILS(ops::embed_tokens(zeros({2, 4, 3}), zeros({1, 1, 3}), zeros({1, 4, 3})),
               "position is f32 [1, 4, 3] on ref, expected f32 [1, 5, 3] on ref");
   CHECK_FAILS(ops::slice_tokens(zeros({2, 4, 3}), 1, 5),

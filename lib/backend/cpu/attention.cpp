@@ -16,13 +16,14 @@ namespace {
 struct Layout {
   enum Part { kQ, kK, kV };
 
-  explicit Layout(const Tensor& qkv)
+  Layout(const Tensor& qkv, const Tensor& y)
       : samples(qkv.size(0)),
+        queries(y.size(1)),
         length(qkv.size(1)),
         heads(qkv.size(3)),
         width(qkv.size(4)),
         type(qkv.dtype()) {}
-  int64_t samples, length, heads, width;
+  int64_t samples, queries, length, heads, width;
   DType type;
 
   /// q, k, v or their gradients.
@@ -31,38 +32,43 @@ struct Layout {
   }
   /// y or dy.
   ElementRows plain(const Elements& y, int64_t n, int64_t h) const {
-    return {y.from((n * length * heads + h) * width), heads * width, width};
+    return {y.from((n * queries * heads + h) * width), heads * width, width};
   }
-  /// Asks for a head's matrix before it is needed; for none if there is no sample n.
-  void prefetch(const ElementRows& m, int64_t n) const {
-    if (n < samples) prefetch_rows(m, length);
+  /// Asks for part i of `parts` of a head's matrix before it is needed, so that memory works while others are computed; for
+  /// nothing if there is no sample n.
+  void prefetch(const ElementRows& m, int64_t rows, int64_t n, int64_t i, int64_t parts) const {
+    const int64_t begin = rows * i / parts;
+    if (n < samples) prefetch_rows(m.from(begin), rows * (i + 1) / parts - begin);
   }
-  int64_t row_values(int64_t n, int64_t h) const { return (n * heads + h) * length; }
+  void prefetch_packed(const Elements& qkv, int64_t n, int64_t h, int64_t i, int64_t parts) const {
+    prefetch(packed(qkv, n, h, kQ), queries, n, i, parts);
+    for (const Part part : {kK, kV}) prefetch(packed(qkv, n, h, part), length, n, i, parts);
+  }
+  void prefetch_plain(const Elements& y, int64_t n, int64_t h, int64_t i, int64_t parts) const {
+    prefetch(plain(y, n, h), queries, n, i, parts);
+  }
+  int64_t row_values(int64_t n, int64_t h) const { return (n * heads + h) * queries; }
 
-  HeadShape shape(HeadShape::Pass pass) const { return {length, width, type, pass}; }
+  HeadShape shape(HeadShape::Pass pass) const { return {queries, length, width, type, pass}; }
   /// Samples and heads that are worth a thread of their own.
-  int64_t grain() const { return 1 + 1'000'000 / std::max<int64_t>(1, 4 * length * length * width); }
+  int64_t grain() const { return 1 + 1'000'000 / std::max<int64_t>(1, 4 * queries * length * width); }
 };
 
 /// What is added to the scores of each sample and head.
 struct Terms {
   const float *bias, *mask;
-  int64_t masks;
+  int64_t masks, square;
   float scale;
 
-  Terms(std::string_view op, const Tensor& bias_, const Tensor& mask_, double scale_)
+  Terms(std::string_view op, const Layout& at, const Tensor& bias_, const Tensor& mask_, double scale_)
       : bias(floats(op, bias_)),
         mask(floats(op, mask_)),
         masks(mask != nullptr ? mask_.size(0) : 1),
+        square(at.length * at.length),
         scale(static_cast<float>(scale_)) {}
-
-  /// scores = scale scores + bias + mask; returns the scale that is left to apply.
-  float add(AttentionHead& head, int64_t length, int64_t n, int64_t h) const {
-    if (bias == nullptr && mask == nullptr) return scale;
-    const int64_t square = length * length;
-    add_terms(head.scores(), length, head.along(), scale, bias == nullptr ? nullptr : bias + h * square,
-              mask == nullptr ? nullptr : mask + n % masks * square);
-    return 1;
+  ScoreTerms of(int64_t n, int64_t h) const {
+    return {scale, bias == nullptr ? nullptr : bias + h * square,
+            mask == nullptr ? nullptr : mask + n % masks * square};
   }
 };
 
@@ -72,28 +78,21 @@ void forward(const Tensor& qkv, const Tensor& bias, const Tensor& mask, double s
   if (y.numel() == 0) return;
   if (has_odd_pairs(qkv.dtype(), qkv.size(4)))
     return in_f32<ops::Attention, forward>(qkv, bias, mask, scale, y, lse);
-  const Layout at(qkv);
-  const Terms terms(op, bias, mask, scale);
+  const Layout at(qkv, y);
+  const Terms terms(op, at, bias, mask, scale);
   const Elements in(op, qkv), out(op, y);
   float* plse = floats(op, lse);
   AttentionHead::reserve(at.shape(HeadShape::Pass::forward));
   parallel_for(at.samples * at.heads, at.grain(), [&](int64_t begin, int64_t end) {
     AttentionHead head(at.shape(HeadShape::Pass::forward));
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t n = i / at.heads, h = i % at.heads;
-      const auto prefetch_next = [&](Layout::Part p) {
-        const int64_t next = (i + 1) / at.heads;
-        at.prefetch(at.packed(in, next, (i + 1) % at.heads, p), next);
-      };
-      const ElementRows v = at.packed(in, n, h, Layout::kV);
-      // What a step reads is asked for before the product that goes before it, so that memory works meanwhile.
-      at.prefetch(v, n);
-      head.multiply(at.packed(in, n, h, Layout::kQ), at.packed(in, n, h, Layout::kK));
-      head.softmax(terms.add(head, at.length, n, h), plse + at.row_values(n, h));
-      prefetch_next(Layout::kQ);
-      prefetch_next(Layout::kK);
-      const float* rows = head.output(v);
-      write_rows(rows, head.across(), head.factors(), at.length, at.plain(out, n, h));
+      const int64_t n = i / at.heads, h = i % at.heads, next = (i + 1) / at.heads;
+      head.begin_forward(at.packed(in, n, h, Layout::kK), at.packed(in, n, h, Layout::kV));
+      for (int64_t b = 0; b < head.blocks(); ++b) {
+        at.prefetch_packed(in, next, (i + 1) % at.heads, b, head.blocks());
+        head.forward(head.block(b), at.packed(in, n, h, Layout::kQ), terms.of(n, h),
+                     plse + at.row_values(n, h), at.plain(out, n, h));
+      }
     }
   });
 }
@@ -107,28 +106,18 @@ struct Backward {
   /// One sample and head; dbias [length, length] may be null.
   void run(AttentionHead& head, const BackwardChunks::Head& now, const BackwardChunks::Head& next,
            float* dbias) const {
-    const int64_t n = now.n, h = now.h;  // clang before 16 captures no structured bindings
-    const auto prefetch_next = [&](Layout::Part p) {
-      at.prefetch(at.packed(qkv, next.n, next.h, p), next.n);
-    };
-    const auto part = [&](Layout::Part p) { return at.packed(qkv, n, h, p); };
-    const auto write = [&](const float* rows, Layout::Part p) {
-      write_rows(rows, head.across(), nullptr, at.length, at.packed(dqkv, n, h, p));
-    };
-    const ElementRows q = part(Layout::kQ), k = part(Layout::kK), v = part(Layout::kV),
-                      g = at.plain(dy, n, h), out = at.plain(y, n, h);
-    // What a step reads is asked for before the product that goes before it, so that memory works meanwhile.
-    at.prefetch(g, n);
-    head.multiply(q, k);
-    head.probabilities(terms.add(head, at.length, n, h), lse + at.row_values(n, h));
-    at.prefetch(out, n);
-    at.prefetch(v, n);
-    write(head.dv(g), Layout::kV);
-    head.score_gradients(g, v, out, terms.scale, dbias);
-    prefetch_next(Layout::kQ);
-    write(head.dq(k), Layout::kQ);
-    prefetch_next(Layout::kK);
-    write(head.dk(q), Layout::kK);
+    const auto [n, h] = now;
+    const ElementRows q = at.packed(qkv, n, h, Layout::kQ), g = at.plain(dy, n, h);
+    head.begin_backward(at.packed(qkv, n, h, Layout::kK), at.packed(qkv, n, h, Layout::kV));
+    for (int64_t b = 0; b < head.blocks(); ++b) {
+      at.prefetch_packed(qkv, next.n, next.h, b, head.blocks());
+      for (const Elements& of_queries : {y, dy})
+        at.prefetch_plain(of_queries, next.n, next.h, b, head.blocks());
+      head.backward(head.block(b), {q, at.plain(y, n, h), g}, terms.of(n, h), lse + at.row_values(n, h),
+                    dbias, at.packed(dqkv, n, h, Layout::kQ));
+    }
+    clear_rows(at.packed(dqkv, n, h, Layout::kQ).from(at.queries), at.length - at.queries);
+    head.end_backward(q, g, at.packed(dqkv, n, h, Layout::kK), at.packed(dqkv, n, h, Layout::kV));
   }
 };
 
@@ -142,8 +131,8 @@ void backward(const Tensor& dy, const Tensor& qkv, const Tensor& bias, const Ten
   }
   if (has_odd_pairs(qkv.dtype(), qkv.size(4)))
     return in_f32<ops::AttentionBackward, backward>(dy, qkv, bias, mask, scale, y, lse, dqkv, dbias);
-  const Layout at(qkv);
-  const Terms terms(op, bias, mask, scale);
+  const Layout at(qkv, y);
+  const Terms terms(op, at, bias, mask, scale);
   const Backward step{
       at, terms, Elements(op, dy), Elements(op, qkv), Elements(op, y), Elements(op, dqkv), floats(op, lse)};
   AttentionHead::reserve(at.shape(HeadShape::Pass::backward));

@@ -1,17 +1,16 @@
-// Attention of one head over one sequence, on one thread: the steps of the forward and the backward pass over matrices
-// that stay in the second level of cache.
+// Attention of one head over one sequence, on one thread, some queries at a time: their scores stay in the first level
+// of cache, and what is kept of a whole head in the second.
 //
-//   head.multiply(q, k);                       // scores() = q k^T
-//   head.softmax(scale, lse);                  // of what may have been added to them
-//   head.output(v), head.factors()             // y, rows yet to be multiplied
+//   head.begin_forward(k, v);
+//   for (int64_t i = 0; i < head.blocks(); ++i) head.forward(head.block(i), q, terms, lse, y);
 //
-//   head.multiply(q, k);
-//   head.probabilities(scale, lse);
-//   head.dv(dy);
-//   head.score_gradients(dy, v, y, scale, dbias);
-//   head.dq(k), head.dk(q)
+//   head.begin_backward(k, v);
+//   for (int64_t i = 0; i < head.blocks(); ++i)
+//     head.backward(head.block(i), {q, y, dy}, terms, lse, dbias, dq);
+//   head.end_backward(q, dy, dk, dv);
 //
-// Results are f32 [length, across()], valid until the next step.
+// Matrices have a row of `width` elements for each query (q, y and their gradients) or token (k, v and theirs), dbias
+// `length` elements for each query.
 #pragma once
 
 #include "lib/backend/cpu/attention_loops.h"
@@ -31,9 +30,22 @@ inline bool has_odd_pairs(DType t, int64_t width) { return t == DType::bf16 && w
 /// A head's extents. bf16 heads have an even width.
 struct HeadShape {
   enum class Pass : uint8_t { forward, backward };
-  int64_t length, width;
-  DType type;  ///< f32, or bf16 with has_bf16()
+  int64_t queries, length, width;  ///< queries <= length
+  DType type;                      ///< f32, or bf16 with has_bf16()
   Pass pass;
+};
+
+/// Scores are scale q k^T + bias + mask, with matrices [queries, length] or null.
+struct ScoreTerms {
+  float scale;
+  const float* bias = nullptr;
+  const float* mask = nullptr;
+};
+
+/// Consecutive queries.
+struct Queries {
+  int64_t begin, end;
+  int64_t count() const { return end - begin; }
 };
 
 class AttentionHead {
@@ -42,61 +54,79 @@ class AttentionHead {
   /// Before threads make theirs.
   static void reserve(const HeadShape&);
 
-  void multiply(const ElementRows& q, const ElementRows& k) { product_of_rows(q, k, scores()); }
-  /// [length, along()]
-  float* scores() const { return of<float>(at_.scores); }
-  int64_t along() const { return at_.along; }
+  /// The queries of a head are taken in so many blocks.
+  int64_t blocks() const { return at_.blocks; }
+  Queries block(int64_t i) const;
 
-  void softmax(float scale, float* lse);
-  const float* output(const ElementRows& v) { return product(v, false); }
-  const float* factors() const { return of<float>(at_.row_values); }
+  void begin_forward(const ElementRows& k, const ElementRows& v);
+  void forward(Queries, const ElementRows& q, const ScoreTerms&, float* lse, const ElementRows& y);
 
-  void probabilities(float scale, const float* lse);
-  const float* dv(const ElementRows& dy) { return product(dy, true); }
-  void score_gradients(const ElementRows& dy, const ElementRows& v, const ElementRows& y, float scale,
-                       float* dbias);
-  const float* dq(const ElementRows& k) { return product(k, false); }
-  const float* dk(const ElementRows& q) { return product(q, true); }
-  int64_t across() const { return at_.across; }
+  void begin_backward(const ElementRows& k, const ElementRows& v);
+  struct OfQueries {
+    ElementRows q, y, dy;
+  };
+  /// Adds to dbias, unless it is null.
+  void backward(Queries, const OfQueries&, const ScoreTerms&, const float* lse, float* dbias,
+                const ElementRows& dq);
+  void end_backward(const ElementRows& q, const ElementRows& dy, const ElementRows& dk,
+                    const ElementRows& dv);
 
  private:
   /// What products read and write: f32 numbers, pairs of bf16, or bf16 numbers in oneDNN's products.
   enum class Words : uint8_t { f32, pairs, bf16 };
   static Words words_for(DType);
 
+  /// A matrix of scores, [queries, along]: in f32 those of a block, or of the whole head where products sum over its
+  /// queries. The others are copies for products, in bf16: rows of a block, and pairs of rows of the whole head.
+  struct Scores {
+    int64_t floats, rows, row_pairs;
+  };
   /// Strides, and offsets in the memory in bytes.
   struct Places {
     Places(const HeadShape&, Words);
     int64_t along, across;
+    int64_t blocks;
+    bool whole;  ///< f32 scores of the whole head
     int64_t bytes = 0, zeroed;
-    int64_t transposed, summed, result, scores, row_values, gradients, rows, row_pairs;
+    int64_t keys, values, summed, left, result, row_values;
+    Scores p, gradients;
 
    private:
     int64_t take(int64_t count, int64_t row_bytes);
+    Scores take_scores(const HeadShape&, Words, int64_t queries);
   };
 
   template <class T>
   T* of(int64_t place) const {
     return reinterpret_cast<T*>(memory_.data() + place);
   }
-  /// Where s goes for the next products: what is computed in f32, or copies.
-  Operand operand(float* s);
+  float* floats(const Scores& s, Queries t) const {
+    return of<float>(s.floats) + (at_.whole ? t.begin * at_.along : 0);
+  }
   int64_t words(int64_t n) const { return words_ == Words::pairs ? pairs(n) : n; }
 
-  /// y [length, along] = a b^T
-  void product_of_rows(const ElementRows& a, const ElementRows& b, float* y);
-  /// The result = s b or s^T b, with s the probabilities or the gradients of the scores.
-  const float* product(const ElementRows& b, bool transposed);
-  /// b for a product that sums over its rows.
-  const void* summed(const ElementRows& b) const;
-  void multiply(const SmallProduct&, const void* a, const void* b, float* y) const;
+  /// Elements of the tensors' dtype.
+  Elements elements(int64_t place) const;
+
+  /// Adds the terms to a block's scores; returns the scale that is left to apply.
+  float add(const ScoreTerms&, Queries, float* s) const;
+  /// Writes b [length, width] to a place for products a b^T, and b [rows, width] for products that sum over its rows.
+  void put_transposed(const ElementRows& b, int64_t place);
+  void put_summed(const ElementRows& b, int64_t rows);
+  /// s [queries, along] = a b^T
+  void product_of_rows(Queries, const ElementRows& a, int64_t b, float* s);
+  /// The block's scores, in f32, as products read them.
+  void round(const Scores&, Queries);
+  /// y = s b, of a block, with what was put last. Row r is multiplied by factors[r] if there are factors.
+  void product(const Scores& s, Queries, const float* factors, const ElementRows& y);
+  /// y = s^T b
+  void product_of_transposed(const Scores& s, const ElementRows& y);
 
   HeadShape shape_;
   Words words_;
   Places at_;
   Storage memory_;
-  const void *s_ = nullptr, *s_transposed_ = nullptr;  // operands of the next products
-  ThreadScope one_{1};                                 // a product has this thread alone
+  ThreadScope one_{1};  // a product has this thread alone
 };
 
 }  // namespace trainer::cpu

@@ -23,9 +23,9 @@ HWY_INLINE void for_padded(int64_t stride, const F& f) {
   for (int64_t i = 0; i < stride; i += static_cast<int64_t>(hn::Lanes(d))) f(d, i);
 }
 
-/// s = scale s + bias + mask; bias and mask [length, length], or null.
-void add_terms(float* s, int64_t length, int64_t stride, float scale, const float* bias, const float* mask) {
-  for (int64_t r = 0; r < length; ++r, s += stride) {
+void add_terms(float* s, int64_t rows, int64_t length, int64_t stride, float scale, const float* bias,
+               const float* mask) {
+  for (int64_t r = 0; r < rows; ++r, s += stride) {
     for_vectors(0, length, [&](auto d, int64_t i) HWY_ATTR {
       auto v = hn::Mul(hn::LoadU(d, s + i), hn::Set(d, scale));
       if (bias != nullptr) v = hn::Add(v, hn::LoadU(d, bias + r * length + i));
@@ -45,59 +45,38 @@ HWY_INLINE hn::Vec<D> load_scores(D d, const float* s, int64_t i, int64_t length
   return hn::IfThenElse(inside, v, hn::Set(d, -std::numeric_limits<float>::infinity()));
 }
 
-template <class T>
-void softmax_rows(float* s, int64_t length, int64_t stride, float scale, T* p, float* factors, float* lse) {
+// Exponents are taken to base 2: scores are multiplied by log2(e) together with their scale.
+constexpr float kLog2E = 1.44269504F, kLn2 = 0.693147181F;
+
+void softmax(float* s, int64_t rows, int64_t length, int64_t stride, float scale, float* factors,
+             float* lse) {
   const Padded d;
-  for (int64_t r = 0; r < length; ++r, s += stride, p += stride) {
+  const auto log2_scale = hn::Set(d, scale * kLog2E);
+  for (int64_t r = 0; r < rows; ++r, s += stride) {
     auto top = load_scores(d, s, 0, length);
     for_padded(stride, [&](auto, int64_t i) HWY_ATTR { top = hn::Max(top, load_scores(d, s, i, length)); });
-    const float largest = scale * hn::GetLane(hn::MaxOfLanes(d, top));
+    const auto largest = hn::Mul(hn::MaxOfLanes(d, top), log2_scale);
     auto sums = hn::Zero(d);
     for_padded(stride, [&](auto, int64_t i) HWY_ATTR {
-      const auto v = load_scores(d, s, i, length);
-      const auto e = exp(d, hn::MulSub(v, hn::Set(d, scale), hn::Set(d, largest)));
-      store(e, d, p + i);
+      const auto e = exp2(d, hn::MulSub(load_scores(d, s, i, length), log2_scale, largest));
+      hn::StoreU(e, d, s + i);
       sums = hn::Add(sums, e);
     });
     const float sum = hn::GetLane(hn::SumOfLanes(d, sums));
     factors[r] = 1.0F / sum;
-    lse[r] = largest + std::log(sum);
+    lse[r] = hn::GetLane(largest) * kLn2 + std::log(sum);
   }
 }
 
-void softmax(float* s, int64_t length, int64_t stride, float scale, const Elements& p, float* factors,
-             float* lse) {
-  with_element(p.dtype,
-               [&]<class T>(T) HWY_ATTR { softmax_rows(s, length, stride, scale, p.as<T>(), factors, lse); });
-}
-
-/// Rows of a result that is computed by f(d, row, i), two at a time.
-template <class T, class F>
-HWY_INLINE void write_operand(int64_t length, int64_t stride, const Operand& to, const F& f) {
-  for (int64_t r = 0; r < length; r += 2) {
-    T* row = to.rows ? to.rows.as<T>() + r * stride : nullptr;
-    const bool two = r + 1 < length;
-    for_padded(stride, [&](auto d, int64_t i) HWY_ATTR {
-      const auto first = f(d, r, i), second = two ? f(d, r + 1, i) : hn::Zero(d);
-      if (row != nullptr) {
-        store(first, d, row + i);
-        if (two) store(second, d, row + stride + i);
-      }
-      if (to.row_pairs != nullptr) store_pairs(first, second, d, to.row_pairs + r / 2 * stride + i);
+void probabilities(float* s, int64_t rows, int64_t length, int64_t stride, float scale, const float* lse) {
+  const Padded d;
+  const auto log2_scale = hn::Set(d, scale * kLog2E);
+  for (int64_t r = 0; r < rows; ++r, s += stride) {
+    const auto log2_sum = hn::Set(d, lse[r] * kLog2E);
+    for_padded(stride, [&](auto, int64_t i) HWY_ATTR {
+      hn::StoreU(exp2(d, hn::MulSub(load_scores(d, s, i, length), log2_scale, log2_sum)), d, s + i);
     });
   }
-}
-
-void probabilities(float* s, int64_t length, int64_t stride, float scale, const float* lse,
-                   const Operand& p) {
-  with_element(p.rows.dtype, [&]<class T>(T) HWY_ATTR {
-    write_operand<T>(length, stride, p, [&](auto d, int64_t r, int64_t i) HWY_ATTR {
-      const auto v = load_scores(d, s + r * stride, i, length);
-      const auto e = exp(d, hn::MulSub(v, hn::Set(d, scale), hn::Set(d, lse[r])));
-      hn::StoreU(e, d, s + r * stride + i);
-      return e;
-    });
-  });
 }
 
 template <class T>
@@ -124,23 +103,21 @@ void row_dots(const ElementRows& x, const ElementRows& y, int64_t rows, float* d
   with_element(x.at.dtype, [&]<class T>(T) HWY_ATTR { row_dots_of<T>(x, y, rows, dots); });
 }
 
-void score_gradients(const float* p, const float* dp, const float* deltas, int64_t length, int64_t stride,
-                     float scale, const Operand& ds, float* dbias) {
-  const auto gradient = [&](auto d, int64_t r, int64_t i) HWY_ATTR {
-    const int64_t at = r * stride + i;
-    return hn::Mul(hn::LoadU(d, p + at), hn::Sub(hn::LoadU(d, dp + at), hn::Set(d, deltas[r])));
-  };
-  for (int64_t r = 0; dbias != nullptr && r < length; ++r) {
-    float* row = dbias + r * length;
-    for_vectors(0, length, [&](auto d, int64_t i) HWY_ATTR {
-      hn::StoreU(hn::Add(hn::LoadU(d, row + i), gradient(d, r, i)), d, row + i);
-    });
+void score_gradients(const float* p, float* dp, const float* deltas, int64_t rows, int64_t length,
+                     int64_t stride, float scale, float* dbias) {
+  for (int64_t r = 0; r < rows; ++r, p += stride, dp += stride) {
+    const auto gradient = [&](auto d, int64_t i) HWY_ATTR {
+      return hn::Mul(hn::LoadU(d, p + i), hn::Sub(hn::LoadU(d, dp + i), hn::Set(d, deltas[r])));
+    };
+    if (dbias != nullptr) {
+      float* row = dbias + r * length;
+      for_vectors(0, length, [&](auto d, int64_t i) HWY_ATTR {
+        hn::StoreU(hn::Add(hn::LoadU(d, row + i), gradient(d, i)), d, row + i);
+      });
+    }
+    for_padded(stride, [&](auto d, int64_t i)
+                           HWY_ATTR { hn::StoreU(hn::Mul(gradient(d, i), hn::Set(d, scale)), d, dp + i); });
   }
-  with_element(ds.rows.dtype, [&]<class T>(T) HWY_ATTR {
-    write_operand<T>(length, stride, ds, [&](auto d, int64_t r, int64_t i) HWY_ATTR {
-      return hn::Mul(gradient(d, r, i), hn::Set(d, scale));
-    });
-  });
 }
 
 }  // namespace
@@ -156,23 +133,23 @@ HWY_EXPORT(probabilities);
 HWY_EXPORT(row_dots);
 HWY_EXPORT(score_gradients);
 
-void add_terms(float* s, int64_t length, int64_t stride, float scale, const float* bias, const float* mask) {
-  HWY_DYNAMIC_DISPATCH(add_terms)(s, length, stride, scale, bias, mask);
+void add_terms(float* s, int64_t rows, int64_t length, int64_t stride, float scale, const float* bias,
+               const float* mask) {
+  HWY_DYNAMIC_DISPATCH(add_terms)(s, rows, length, stride, scale, bias, mask);
 }
-void softmax(float* s, int64_t length, int64_t stride, float scale, const Elements& p, float* factors,
+void softmax(float* s, int64_t rows, int64_t length, int64_t stride, float scale, float* factors,
              float* lse) {
-  HWY_DYNAMIC_DISPATCH(softmax)(s, length, stride, scale, p, factors, lse);
+  HWY_DYNAMIC_DISPATCH(softmax)(s, rows, length, stride, scale, factors, lse);
 }
-void probabilities(float* s, int64_t length, int64_t stride, float scale, const float* lse,
-                   const Operand& p) {
-  HWY_DYNAMIC_DISPATCH(probabilities)(s, length, stride, scale, lse, p);
+void probabilities(float* s, int64_t rows, int64_t length, int64_t stride, float scale, const float* lse) {
+  HWY_DYNAMIC_DISPATCH(probabilities)(s, rows, length, stride, scale, lse);
 }
 void row_dots(const ElementRows& x, const ElementRows& y, int64_t rows, float* dots) {
   HWY_DYNAMIC_DISPATCH(row_dots)(x, y, rows, dots);
 }
-void score_gradients(const float* p, const float* dp, const float* deltas, int64_t length, int64_t stride,
-                     float scale, const Operand& ds, float* dbias) {
-  HWY_DYNAMIC_DISPATCH(score_gradients)(p, dp, deltas, length, stride, scale, ds, dbias);
+void score_gradients(const float* p, float* dp, const float* deltas, int64_t rows, int64_t length,
+                     int64_t stride, float scale, float* dbias) {
+  HWY_DYNAMIC_DISPATCH(score_gradients)(p, dp, deltas, rows, length, stride, scale, dbias);
 }
 
 }  // namespace trainer::cpu

@@ -88,15 +88,6 @@ HWY_INLINE void store(hn::Vec<D> v, D d, bf16* p) {
   hn::StoreU(to_bf16(v, d), hn::Rebind<uint16_t, D>(), reinterpret_cast<uint16_t*>(p));
 }
 
-/// Pairs of bf16 lanes, the first in the lower halves of words.
-template <class D>
-HWY_INLINE void store_pairs(hn::Vec<D> first, hn::Vec<D> second, D d, uint32_t* p) {
-  const hn::RebindToUnsigned<D> bits;
-  const auto low = hn::ShiftRight<16>(round_to_bf16(first, d));
-  const auto high = hn::And(round_to_bf16(second, d), hn::Set(bits, 0xFFFF0000U));
-  hn::StoreU(hn::Or(low, high), bits, p);
-}
-
 /// As store(), past the caches if kPast: for what is read again only when they have long forgotten it. p has
 /// to be aligned to whole vectors then; hwy::FlushStream() goes before anybody else reads it.
 template <bool kPast, class D>

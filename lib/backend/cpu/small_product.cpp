@@ -1,9 +1,9 @@
 #include "lib/backend/cpu/small_product.h"
 
-#include <hwy/cache_control.h>
-
 #include <cstring>
 #include <utility>
+
+#include "lib/base/error.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "lib/backend/cpu/small_product.cpp"
@@ -23,9 +23,18 @@ struct Arithmetic {
   static HWY_INLINE V load(const float* p) { return hn::LoadU(D(), p); }
   static HWY_INLINE V broadcast(const float* p) { return hn::Set(D(), *p); }
   static HWY_INLINE V add(V sums, V factor, V row) { return hn::MulAdd(factor, row, sums); }
+  static HWY_INLINE V scale(V sums, float factor) { return hn::Mul(sums, hn::Set(D(), factor)); }
   static HWY_INLINE void store(V sums, float* p) { hn::StoreU(sums, D(), p); }
+  static HWY_INLINE void store_some(V sums, float* p, int64_t n) {
+    hn::BlendedStore(sums, hn::FirstN(D(), static_cast<size_t>(n)), D(), p);
+  }
 };
 #include "lib/backend/cpu/small_product-inl.h"
+
+void multiply_rows(const SmallProduct& p, const float* a, const float* b, const ElementRows& y,
+                   const float* factors) {
+  multiply_to(p, a, b, ToRows<float>{y.at.as<float>(), y.stride, y.width, factors});
+}
 
 void write_rows(const float* from, int64_t stride, const float* factors, int64_t rows,
                 const ElementRows& to) {
@@ -95,16 +104,26 @@ HWY_AFTER_NAMESPACE();
 namespace trainer::cpu {
 
 HWY_EXPORT(multiply);
+HWY_EXPORT(multiply_rows);
 HWY_EXPORT(write_rows);
 HWY_EXPORT(transpose);
 HWY_EXPORT(pair_rows);
 
-void multiply(const SmallProduct& p, const float* a, const float* b, float* y) {
-  HWY_DYNAMIC_DISPATCH(multiply)(p, a, b, y);
+void multiply(const SmallProduct& p, const float* a, const float* b, float* y, int64_t y_stride) {
+  HWY_DYNAMIC_DISPATCH(multiply)(p, a, b, y, y_stride);
+}
+void multiply(const SmallProduct& p, const float* a, const float* b, const ElementRows& y,
+              const float* factors) {
+  check(y.at.dtype == DType::f32 && y.width == p.columns, "a product of f32 matrices goes to rows of f32");
+  HWY_DYNAMIC_DISPATCH(multiply_rows)(p, a, b, y, factors);
 }
 void copy_rows(const ElementRows& from, int64_t rows, const ElementRows& to) {
   const auto bytes = static_cast<size_t>(from.width) * size_of(from.at.dtype);
   for (int64_t r = 0; r < rows; ++r) std::memcpy(to.from(r).at.data, from.from(r).at.data, bytes);
+}
+void clear_rows(const ElementRows& x, int64_t rows) {
+  const auto bytes = static_cast<size_t>(x.width) * size_of(x.at.dtype);
+  for (int64_t r = 0; r < rows; ++r) std::memset(x.from(r).at.data, 0, bytes);
 }
 void write_rows(const float* from, int64_t stride, const float* factors, int64_t rows,
                 const ElementRows& to) {
@@ -112,10 +131,11 @@ void write_rows(const float* from, int64_t stride, const float* factors, int64_t
 }
 void prefetch_rows(const ElementRows& x, int64_t rows) {
   static constexpr int64_t line_bytes = 64;
+  static constexpr int second_level = 2;
   const int64_t bytes = x.width * static_cast<int64_t>(size_of(x.at.dtype));
   for (int64_t r = 0; r < rows; ++r) {
     const auto* row = x.from(r).at.as<const std::byte>();
-    for (int64_t i = 0; i < bytes; i += line_bytes) hwy::Prefetch(row + i);
+    for (int64_t i = 0; i < bytes; i += line_bytes) __builtin_prefetch(row + i, 0, second_level);
   }
 }
 void transpose(const uint32_t* x, int64_t x_stride, int64_t rows, int64_t width, uint32_t* y,

@@ -21,26 +21,40 @@ constexpr int64_t pairs(int64_t n) { return (n + 1) / 2; }
 /// so that a may be transposed. Of pairs depth, a_row, a_step and b_stride count pairs.
 struct SmallProduct {
   int64_t rows, columns, depth;
-  int64_t a_row, a_step, b_stride, y_stride;
+  int64_t a_row, a_step, b_stride;
 };
-void multiply(const SmallProduct&, const float* a, const float* b, float* y);
-/// The same by an instruction that adds the products of two pairs (avx512_bf16).
-void multiply(const SmallProduct&, const Bf16Pair* a, const Bf16Pair* b, float* y);
-/// Whether the processor has it.
-bool has_bf16_products();
 
-/// Rows of a matrix, `width` elements each.
+/// Rows of a tensor, `width` elements each: neither padded nor aligned.
 struct ElementRows {
   Elements at;
   int64_t stride, width;
   ElementRows from(int64_t row) const { return {at.from(row * stride), stride, width}; }
 };
+
+/// y [rows, y_stride], padding included.
+void multiply(const SmallProduct&, const float* a, const float* b, float* y, int64_t y_stride);
+/// y [rows, columns] in rows of a tensor of `columns` elements. Row r is multiplied by factors[r] if there are factors.
+void multiply(const SmallProduct&, const float* a, const float* b, const ElementRows& y,
+              const float* factors = nullptr);
+
+/// The same by an instruction that adds the products of two pairs (avx512_bf16); a tensor has to be bf16.
+void multiply(const SmallProduct&, const Bf16Pair* a, const Bf16Pair* b, float* y, int64_t y_stride);
+void multiply(const SmallProduct&, const Bf16Pair* a, const Bf16Pair* b, const ElementRows& y,
+              const float* factors = nullptr);
+/// Rows of f32 numbers rounded to such factors, padding included: [rows, stride] of bf16, and pairs of rows
+/// [pairs(rows), stride], which a product with the transposed matrix sums over. Null: not wanted.
+void round_rows(const float* x, int64_t stride, int64_t rows, bf16* y, Bf16Pair* paired);
+/// Whether the processor has the instruction, and that which rounds.
+bool has_bf16_products();
+
 /// Between matrices of one dtype.
 void copy_rows(const ElementRows& from, int64_t rows, const ElementRows& to);
+void clear_rows(const ElementRows&, int64_t rows);
 /// Writes rows of an f32 matrix. Row r is multiplied by factors[r] if there are factors.
 void write_rows(const float* from, int64_t stride, const float* factors, int64_t rows, const ElementRows& to);
 
-/// Asks for rows before they are needed: where rows are short the processor does not foresee the next.
+/// Asks for rows before they are needed: where rows are short the processor does not foresee the next. They come as far
+/// as the second level of cache: the first is for what is computed meanwhile.
 void prefetch_rows(const ElementRows&, int64_t rows);
 
 /// y [width, rows] = x [rows, width] transposed; of f32, or of the pairs in a row of bf16.

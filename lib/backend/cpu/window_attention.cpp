@@ -26,7 +26,7 @@ struct Layout {
   DType type;
   float scale;
 
-  HeadShape shape(HeadShape::Pass pass) const { return {length, width, type, pass}; }
+  HeadShape shape(HeadShape::Pass pass) const { return {length, length, width, type, pass}; }
 
   int64_t square() const { return length * length; }
   int64_t row_values(int64_t n, int64_t h) const { return (n * heads + h) * length; }
@@ -61,14 +61,10 @@ class Terms {
     }
   }
 
-  /// scores = scale scores + bias + mask; returns the scale that is left to apply.
-  float add(AttentionHead& head, int64_t n, int64_t h) const {
+  ScoreTerms of(int64_t n, int64_t h) const {
     const int kind = at_.windows.mask_kind(n % at_.windows.count());
-    if (bias_ == nullptr && kind == 0) return at_.scale;
-    add_terms(head.scores(), at_.length, head.along(), at_.scale,
-              bias_ == nullptr ? nullptr : bias_ + h * at_.square(),
-              kind == 0 ? nullptr : masks() + (kind - 1) * at_.square());
-    return 1;
+    return {at_.scale, bias_ == nullptr ? nullptr : bias_ + h * at_.square(),
+            kind == 0 ? nullptr : masks() + (kind - 1) * at_.square()};
   }
 
  private:
@@ -112,6 +108,13 @@ class Gathered {
     });
     return to;
   }
+  /// And back.
+  void scatter(int64_t i, const Matrix& m, int64_t n, int64_t h) const {
+    const ElementRows from = rows(i);
+    at_.runs(n, [&](int64_t token, int64_t row, int64_t count) {
+      copy_rows(from.from(row), count, m.rows(at_, token, h));
+    });
+  }
 
  private:
   static int64_t bytes(const Layout& at, int64_t count) {
@@ -127,14 +130,6 @@ void prefetch(const Layout& at, const Matrix& m, int64_t n, int64_t h) {
   at.runs(n, [&](int64_t token, int64_t, int64_t count) { prefetch_rows(m.rows(at, token, h), count); });
 }
 
-void scatter(const Layout& at, const AttentionHead& head, const float* result, const float* factors,
-             const Matrix& m, int64_t n, int64_t h) {
-  at.runs(n, [&](int64_t token, int64_t row, int64_t count) {
-    write_rows(result + row * head.across(), head.across(), factors == nullptr ? nullptr : factors + row,
-               count, m.rows(at, token, h));
-  });
-}
-
 void forward(const Tensor& qkv, const Tensor& bias, const ops::WindowAttentionArgs& args, Tensor& y,
              Tensor& lse) {
   static constexpr auto op = ops::WindowAttention::name;
@@ -148,25 +143,19 @@ void forward(const Tensor& qkv, const Tensor& bias, const ops::WindowAttentionAr
   float* plse = floats(op, lse);
   const HeadShape shape = at.shape(HeadShape::Pass::forward);
   AttentionHead::reserve(shape);
-  Gathered::reserve(at, 3);
+  Gathered::reserve(at, 4);
   parallel_for(at.samples * at.heads, at.grain(), [&](int64_t begin, int64_t end) {
     AttentionHead head(shape);
-    const Gathered local(at, 3);
+    const Gathered local(at, 4);
     for (int64_t i = begin; i < end; ++i) {
       const int64_t n = i / at.heads, h = i % at.heads;
       const ElementRows hq = local.gather(0, q, n, h), hk = local.gather(1, k, n, h),
                         hv = local.gather(2, v, n, h);
-      // Between the products, so that memory works while they do.
-      const auto prefetch_next = [&](const Matrix& m) {
-        prefetch(at, m, (i + 1) / at.heads, (i + 1) % at.heads);
-      };
-      head.multiply(hq, hk);
-      prefetch_next(q);
-      head.softmax(terms.add(head, n, h), plse + at.row_values(n, h));
-      prefetch_next(k);
-      const float* rows = head.output(hv);
-      prefetch_next(v);
-      scatter(at, head, rows, head.factors(), out, n, h);
+      for (const Matrix& m : {q, k, v}) prefetch(at, m, (i + 1) / at.heads, (i + 1) % at.heads);
+      head.begin_forward(hk, hv);
+      for (int64_t b = 0; b < head.blocks(); ++b)
+        head.forward(head.block(b), hq, terms.of(n, h), plse + at.row_values(n, h), local.rows(3));
+      local.scatter(3, out, n, h);
     }
   });
 }
@@ -177,6 +166,8 @@ struct Backward {
   Matrix dy, q, k, v, y, dq, dk, dv;
   const float* lse;
 
+  static constexpr int64_t matrices = 8;
+
   /// One window and head; dbias [length, length] may be null.
   void run(AttentionHead& head, const Gathered& local, const BackwardChunks::Head& now,
            const BackwardChunks::Head& next, float* dbias) const {
@@ -184,17 +175,15 @@ struct Backward {
     const ElementRows hq = local.gather(0, q, n, h), hk = local.gather(1, k, n, h),
                       hv = local.gather(2, v, n, h), hy = local.gather(3, y, n, h),
                       g = local.gather(4, dy, n, h);
-    prefetch(at, y, next.n, next.h);
-    head.multiply(hq, hk);
-    prefetch(at, dy, next.n, next.h);
-    head.probabilities(terms.add(head, n, h), lse + at.row_values(n, h));
-    scatter(at, head, head.dv(g), nullptr, dv, n, h);
-    prefetch(at, q, next.n, next.h);
-    head.score_gradients(g, hv, hy, at.scale, dbias);
-    prefetch(at, k, next.n, next.h);
-    scatter(at, head, head.dq(hk), nullptr, dq, n, h);
-    prefetch(at, v, next.n, next.h);
-    scatter(at, head, head.dk(hq), nullptr, dk, n, h);
+    for (const Matrix& m : {q, k, v, y, dy}) prefetch(at, m, next.n, next.h);
+    head.begin_backward(hk, hv);
+    for (int64_t b = 0; b < head.blocks(); ++b)
+      head.backward(head.block(b), {hq, hy, g}, terms.of(n, h), lse + at.row_values(n, h), dbias,
+                    local.rows(5));
+    head.end_backward(hq, g, local.rows(6), local.rows(7));
+    local.scatter(5, dq, n, h);
+    local.scatter(6, dk, n, h);
+    local.scatter(7, dv, n, h);
   }
 };
 
@@ -215,12 +204,11 @@ void backward(const Tensor& dy, const Tensor& qkv, const Tensor& bias, const ops
                       {in, 1, 3},  {in, 2, 3},  {Elements(op, y)},  {out, 0, 3},
                       {out, 1, 3}, {out, 2, 3}, floats(op, lse)};
   const HeadShape shape = at.shape(HeadShape::Pass::backward);
-  static constexpr int64_t matrices = 5;
   AttentionHead::reserve(shape);
-  Gathered::reserve(at, matrices);
+  Gathered::reserve(at, Backward::matrices);
   BackwardChunks(at.samples, at.heads, at.length, pdbias).run(at.grain(), [&] {
     return
-        [&step, head = AttentionHead(shape), local = Gathered(at, matrices)](
+        [&step, head = AttentionHead(shape), local = Gathered(at, Backward::matrices)](
             const auto& now, const auto& next, float* sum) mutable { step.run(head, local, now, next, sum); };
   });
 }

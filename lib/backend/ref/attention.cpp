@@ -18,7 +18,7 @@ struct Sequences {
   int64_t samples, length, heads, width, masks;
   const T* values;
 
-  int64_t row(int64_t n, int64_t token) const { return n * length + token; }
+  static int64_t row(int64_t n, int64_t token, int64_t tokens) { return n * tokens + token; }
   double mask(int64_t n, int64_t i, int64_t j) const {
     return masks == 0 ? 0 : values[((n % masks) * length + i) * length + j];
   }
@@ -28,7 +28,7 @@ void forward(const Tensor& qkv, const Tensor& bias, const Tensor& mask, double s
              Tensor& lse) {
   visit_real(ops::Attention::name, qkv, [&]<class T>(T) {
     const Sequences<T> at(qkv, mask);
-    AttentionLoops<T, Sequences<T>>{at, qkv, bias, scale}.forward(y, lse);
+    AttentionLoops<T, Sequences<T>>{at, qkv, bias, scale, y.size(1)}.forward(y, lse);
   });
 }
 
@@ -36,7 +36,7 @@ void backward(const Tensor& dy, const Tensor& qkv, const Tensor& bias, const Ten
               const Tensor& y, const Tensor& lse, Tensor& dqkv, Tensor& dbias) {
   visit_real(ops::AttentionBackward::name, qkv, [&]<class T>(T) {
     const Sequences<T> at(qkv, mask);
-    AttentionLoops<T, Sequences<T>>{at, qkv, bias, scale}.backward(dy, y, lse, dqkv, dbias);
+    AttentionLoops<T, Sequences<T>>{at, qkv, bias, scale, y.size(1)}.backward(dy, y, lse, dqkv, dbias);
   });
 }
 

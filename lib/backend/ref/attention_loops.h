@@ -1,7 +1,8 @@
 // Attention of any layout, in plain loops: what the kernels of attention.cpp and window_attention.cpp share.
 //
-// A Layout says how many sequences and heads there are, of which length and width; which row of the packed
-// matrix a token is, row(n, token); and what is added to a score beside the head's bias, mask(n, i, j).
+// A Layout says how many sequences and heads there are, of which length and width; which row of a matrix a token is,
+// row(n, token, tokens), where sequences have `tokens` rows each; and what is added to a score beside the head's bias,
+// mask(n, i, j).
 #pragma once
 
 #include <algorithm>
@@ -11,21 +12,23 @@
 
 namespace trainer::ref {
 
-/// What the formula is about: qkv [rows, 3, heads, width], bias [heads, length, length] or undefined.
+/// What the formula is about: qkv [rows, 3, heads, width], bias [heads, length, length] or undefined. The first
+/// `queries` tokens of a sequence have a row in y.
 template <class T, class Layout>
 struct AttentionLoops {
   const Layout& at;
   const Tensor &qkv, &bias;
   double scale;
+  int64_t queries = at.length;
 
   /// The first channel of a token's q (0), k (1) or v (2); of its y; its log-sum-exp.
   int64_t packed(int64_t n, int64_t token, int which, int64_t h) const {
-    return ((at.row(n, token) * 3 + which) * at.heads + h) * at.width;
+    return ((at.row(n, token, at.length) * 3 + which) * at.heads + h) * at.width;
   }
   int64_t plain(int64_t n, int64_t token, int64_t h) const {
-    return (at.row(n, token) * at.heads + h) * at.width;
+    return (at.row(n, token, queries) * at.heads + h) * at.width;
   }
-  int64_t lse_at(int64_t n, int64_t token, int64_t h) const { return (n * at.heads + h) * at.length + token; }
+  int64_t lse_at(int64_t n, int64_t token, int64_t h) const { return (n * at.heads + h) * queries + token; }
 
   static double dot(const T* a, const T* b, int64_t count) {
     double sum = 0;
@@ -47,14 +50,14 @@ struct AttentionLoops {
 
   /// Calls f(n, h, i) for every query.
   template <class F>
-  void queries(const F& f) const {
+  void each_query(const F& f) const {
     for (int64_t n = 0; n < at.samples; ++n)
       for (int64_t h = 0; h < at.heads; ++h)
-        for (int64_t i = 0; i < at.length; ++i) f(n, h, i);
+        for (int64_t i = 0; i < queries; ++i) f(n, h, i);
   }
 
   void forward(Tensor& y, Tensor& lse) const {
-    queries([&](int64_t n, int64_t h, int64_t i) {
+    each_query([&](int64_t n, int64_t h, int64_t i) {
       const auto row = scores(n, h, i);
       const double largest = *std::max_element(row.begin(), row.end());
       double sum = 0;
@@ -78,7 +81,7 @@ struct AttentionLoops {
     const auto add = [&](int64_t to, double factor, const T* values) {
       for (int64_t d = 0; d < at.width; ++d) gradient[static_cast<size_t>(to + d)] += factor * values[d];
     };
-    queries([&](int64_t n, int64_t h, int64_t i) {
+    each_query([&](int64_t n, int64_t h, int64_t i) {
       const auto row = scores(n, h, i);
       const double log_sum = lse.data<T>()[lse_at(n, i, h)];
       const T* g = dy.data<T>() + plain(n, i, h);

@@ -16,7 +16,7 @@ struct Cut {
   ops::Windows windows;
   int64_t samples, length, heads, width;
 
-  int64_t row(int64_t n, int64_t token) const {
+  int64_t row(int64_t n, int64_t token, int64_t) const {
     const int64_t map = n / windows.count(), window = n % windows.count();
     return map * windows.height * windows.width + windows.token(window, token);
   }
