@@ -39,12 +39,16 @@ void write_schedule(const optim::Schedule&, const train::Plan&, const std::strin
 /// Bytes that a process of the run holds.
 struct Memory {
   int64_t parameters = 0, gradients = 0, optimizer = 0, copies = 0;
+  int64_t packed = 0;       ///< weights in the layouts of kernels, kept over the micro-batches of a step
   int64_t activations = 0;  ///< that backward needs, at the end of a forward pass; the batch among them
   int64_t workspace = 0;    ///< gradients of activations, what kernels need, and freed blocks kept for later
   int64_t program = 0;      ///< with its libraries, compiled kernels and data
   int64_t loader = 0;       ///< batches that are read ahead
+  int64_t evaluation = 0;   ///< what it takes beyond what steps have left
   int64_t checkpoint = 0;   ///< the copy that is written while training goes on; rank 0's
-  int64_t step() const { return parameters + gradients + optimizer + copies + activations + workspace; }
+  int64_t step() const {
+    return parameters + gradients + optimizer + copies + packed + activations + workspace;
+  }
 };
 
 /// What the ranks sum while they normalise (TRAIN.SYNC_BN), in a step of a micro-batch.

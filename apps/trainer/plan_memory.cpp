@@ -5,6 +5,7 @@
 #include "lib/base/system.h"
 #include "lib/checkpoint/snapshot.h"
 #include "lib/optim/clip.h"
+#include "lib/tensor/constant_weights.h"
 
 namespace trainer::app {
 namespace {
@@ -61,6 +62,18 @@ int64_t pass(const train::Parts& parts, const Tensor& input, const Tensor& targe
   return held;
 }
 
+/// Batches of an evaluation after steps, which have left freed blocks.
+void rehearse_evaluation(const Planned& plan, std::span<const Storage> weights, const Tensor& input) {
+  const NoGrad no_grad;
+  nn::Context& context = plan.training.trainer->context();
+  const bool was_training = std::exchange(context.training, false);
+  const int64_t batches = std::min<int64_t>(plan.validation->batches_per_epoch(), 2);
+  std::optional<ConstantWeights> constant;  // as evaluate() has it
+  if (batches > 1) constant.emplace(weights);
+  for (int64_t i = 0; i < batches; ++i) plan.training.model->forward(Var(input));
+  context.training = was_training;
+}
+
 int64_t checkpoint_bytes(const train::Parts& parts) {
   auto items = checkpoint::exported_items(parts.model);
   for (const auto& more : {checkpoint::optimizer_items(parts.parameters, parts.optimizer),
@@ -91,21 +104,33 @@ Memory rehearse(const Planned& plan, const Held& before, BatchNormSums& sums) {
   const auto batch_bytes = static_cast<int64_t>(input.bytes() + target.bytes());
   Tensor control = Tensor::full({ops::Control::size}, 1, DType::f64);
   // What a step asks the pool for is the same from the second one on, and from the second micro-batch.
+  const std::vector<Storage> weights = nn::memory_of_weights(parts.model);
+  const int64_t micro_batches =
+      std::min({s.train.accumulation_steps, parts.loader.batches_per_epoch(), int64_t{2}});
   for (int step = 1; step <= 2; ++step) {
     context.step = static_cast<uint64_t>(step);
     parts.parameters.zero_grad();
-    for (int64_t micro = 0; micro < std::min<int64_t>(s.train.accumulation_steps, 2); ++micro) {
+    const int64_t before_copies = pool_statistics(cpu).in_use;
+    std::optional<ConstantWeights> constant;  // as Trainer::step has it
+    if (micro_batches > 1) constant.emplace(weights);
+    for (int64_t micro = 0; micro < micro_batches; ++micro) {
       sums = {};
       const int64_t idle = pool_statistics(cpu).in_use;
       memory.activations = batch_bytes + pass(parts, input, target) - idle;
     }
+    memory.packed = pool_statistics(cpu).in_use - before_copies;
+    constant.reset();
     optim::clip_by_norm(parts.parameters, control, s.train.clip_grad);
     parts.optimizer.step(control);
     parts.parameters.drop_masters();
   }
   context.batch_sum = nullptr;
 
-  const int64_t pool = pool_statistics(cpu).touched - before.pool;
+  const int64_t after_steps = pool_statistics(cpu).touched;
+  if (plan.validation != nullptr) rehearse_evaluation(plan, weights, input);
+  memory.evaluation = pool_statistics(cpu).touched - after_steps;
+
+  const int64_t pool = after_steps - before.pool;
   memory.workspace = std::max<int64_t>(0, pool - memory.step());
   memory.program = resident_memory_bytes() - (built - before.resident);
   memory.loader = batch_bytes * data::Loader::batches_ahead(parts.loader.sampler(), s.loader);
@@ -131,6 +156,8 @@ std::string memory_table(const Planned& plan, const Memory& m) {
     const DType compute = plan.training.parameters->precision().compute;
     text += line(fmt::format("{} copies of parameters", name_of(compute)), m.copies);
   }
+  if (m.packed > 0)
+    text += line("weights in kernels' layouts", m.packed, "kept from micro-batch to micro-batch");
   text += line("activations kept for backward", m.activations,
                fmt::format("{:.3g} MB a sample", static_cast<double>(m.activations / batch) / 1e6));
   text += line("gradients of activations, workspace", m.workspace);
@@ -143,8 +170,9 @@ std::string memory_table(const Planned& plan, const Memory& m) {
     text += line("program, libraries, data", m.program);
   }
   text += line("batches read ahead", m.loader);
+  if (m.evaluation > 0) text += line("evaluation, more than a step", m.evaluation);
   text += line("copy for a checkpoint", m.checkpoint, plan.world > 1 ? "rank 0 alone" : "");
-  text += line("the run", m.step() + m.program + m.loader + m.checkpoint,
+  text += line("the run", m.step() + m.program + m.loader + m.evaluation + m.checkpoint,
                fmt::format("{:.1f} GB are free here", static_cast<double>(memory_info().available) / 1e9));
   return text;
 }

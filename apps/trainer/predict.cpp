@@ -6,6 +6,7 @@
 #include "lib/io/safetensors.h"
 #include "lib/ops/elementwise.h"
 #include "lib/ops/layout.h"
+#include "lib/tensor/constant_weights.h"
 #include "lib/train/build.h"
 
 namespace trainer::app {
@@ -72,6 +73,9 @@ int predict(Flags& flags) {
   const NoGrad no_grad;
   const int64_t n = input.size(0);
   check(Exit::data, n > 0, "{}: there are no samples", flags.input);
+  const std::vector<Storage> weights = nn::memory_of_weights(*model);
+  std::optional<ConstantWeights> constant;
+  if (n > settings.loader.batch_size || flags.features) constant.emplace(weights);
   Rows logits;
   std::vector<Rows> features;
   for (int64_t begin = 0; begin < n; begin += settings.loader.batch_size) {

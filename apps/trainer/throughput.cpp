@@ -12,6 +12,7 @@
 #include "lib/base/log.h"
 #include "lib/base/system.h"
 #include "lib/checkpoint/items.h"
+#include "lib/tensor/constant_weights.h"
 #include "lib/train/run_state.h"
 
 namespace trainer::app {
@@ -189,6 +190,8 @@ int throughput(const config::Config& config, const train::Settings& settings, co
   nn::Context context;
   nn::attach(*model, context);
   const NoGrad no_grad;
+  const std::vector<Storage> weights = nn::memory_of_weights(*model);
+  const ConstantWeights constant(weights);  // as in an evaluation of many batches
   const auto loader = train::build_loader(dataset, s, data::Split::val, comm);
   data::Batch input;
   loader->start(0);

@@ -1,5 +1,7 @@
 #include "lib/nn/module.h"
 
+#include <algorithm>
+
 namespace trainer::nn {
 
 const Context Module::detached;
@@ -52,6 +54,16 @@ int64_t count_parameters(Module& root) {
   int64_t n = 0;
   for (const auto& p : parameters(root)) n += p.value->value().numel();
   return n;
+}
+
+std::vector<Storage> memory_of_weights(Module& root) {
+  std::vector<Storage> blocks;
+  for (const auto& [name, p] : parameters(root)) {
+    const Storage& block = p->var.value().storage();
+    if (std::ranges::none_of(blocks, [&](const Storage& b) { return b.same(block); }))
+      blocks.push_back(block);
+  }
+  return blocks;
 }
 
 void initialize(Module& root, uint64_t seed) {

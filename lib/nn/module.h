@@ -182,6 +182,9 @@ struct Named {
 std::vector<Named<Parameter>> parameters(Module& root);
 std::vector<Named<Buffer>> buffers(Module& root);
 int64_t count_parameters(Module& root);
+/// The memory in which forward passes see the parameters, each block once: for ConstantWeights
+/// (lib/tensor/constant_weights.h).
+std::vector<Storage> memory_of_weights(Module& root);
 
 /// Fills parameters by their Init (each from seed and path alone) and buffers with their initial value.
 void initialize(Module& root, uint64_t seed);

@@ -5,6 +5,7 @@
 
 #include "lib/base/text.h"
 #include "lib/ops/elementwise.h"
+#include "lib/tensor/constant_weights.h"
 
 namespace trainer::optim {
 namespace {
@@ -116,10 +117,12 @@ void Parameters::round(Tensor& values, Tensor& rounded) {
 }
 
 void Parameters::drop_masters() {
+  ConstantWeights::changed();
   if (precision_.mixed() && !precision_.keeps_masters()) ops::cast_into(rounded_, values_);
 }
 
 void Parameters::update_all_copies() {
+  ConstantWeights::changed();
   if (!precision_.mixed()) return;
   round(values_, rounded_);
   round(frozen_values_, frozen_rounded_);

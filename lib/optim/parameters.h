@@ -76,10 +76,11 @@ class Parameters {
   /// The 16-bit copies of values(), which an optimizer's step keeps up to date; undefined without mixed
   /// precision.
   Tensor& copies() { return rounded_; }
-  /// After each optimizer step: where no f32 masters are kept, values() become what their copies are.
+  /// After each optimizer step: where no f32 masters are kept, values() become what their copies are. Nothing that a
+  /// kernel has derived from older values is used any more, whatever scope of ConstantWeights is open.
   void drop_masters();
   /// Casts all values into their copies, the frozen ones' too: after values came from elsewhere (a
-  /// checkpoint, another rank).
+  /// checkpoint, another rank). As after a step, nothing derived from older values is used.
   void update_all_copies();
   /// An arena of the same layout, filled with zeros: for optimizer state.
   Tensor zeros() const;

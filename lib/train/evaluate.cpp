@@ -7,6 +7,7 @@
 
 #include "lib/base/board.h"
 #include "lib/ops/elementwise.h"
+#include "lib/tensor/constant_weights.h"
 #include "lib/train/trainer.h"
 
 namespace trainer::train {
@@ -117,6 +118,9 @@ std::optional<Evaluation> evaluate(nn::Model& model, nn::Context& context, const
   for (const auto& [name, metric] : metrics) metric->reset();
 
   std::vector<int64_t> places;  // of this rank's samples in the epoch's order
+  const std::vector<Storage> weights = nn::memory_of_weights(model);
+  std::optional<ConstantWeights> constant;
+  if (loader.batches_per_epoch() > 1) constant.emplace(weights);
   loader.start(0);
   bool given_up = false;
   for (data::Batch batch; !given_up && loader.next(batch); given_up = give_up && give_up()) {
@@ -127,6 +131,7 @@ std::optional<Evaluation> evaluate(nn::Model& model, nn::Context& context, const
     for (const auto& [name, metric] : metrics) metric->update(host, batch.target);
     for (int64_t i = 0; i < batch.size(); ++i) places.push_back(batch.position + batch.first_row + i);
   }
+  constant.reset();
   context.training = was_training;
   if (given_up) return std::nullopt;
   combine_ranks(mean_loss, metrics, places, comm);

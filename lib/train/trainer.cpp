@@ -8,6 +8,7 @@
 #include "lib/base/system.h"
 #include "lib/ops/flat.h"
 #include "lib/optim/clip.h"
+#include "lib/tensor/constant_weights.h"
 #include "lib/train/divergence.h"
 
 namespace trainer::train {
@@ -30,7 +31,8 @@ Trainer::Trainer(const TrainerConfig& config, const Parts& parts)
       plan_(make_plan(config, parts.loader)),
       gradient_sum_(parts.comm, parts.parameters),
       control_(Tensor::zeros({ops::Control::size}, DType::f64, device_)),
-      scale_(parts.parameters.precision().scales_loss()) {
+      scale_(parts.parameters.precision().scales_loss()),
+      weights_(nn::memory_of_weights(parts.model)) {
   context_.seed = config.seed;
   context_.batch_sum = parts.batch_sum;
   nn::attach(parts_.model, context_);
@@ -98,6 +100,8 @@ StepReport Trainer::step(data::Batch& batch) {
   const data::Sampler& sampler = parts_.loader.sampler();
   const int64_t micro_batches = std::min(config_.accumulation_steps, sampler.batches(position_));
   const auto window = static_cast<double>(sampler.samples(position_, micro_batches));
+  std::optional<ConstantWeights> constant;  // a single batch would only hold on to copies
+  if (micro_batches > 1) constant.emplace(weights_);
   for (int64_t micro = 1; micro <= micro_batches; ++micro) {
     report.data_seconds += next(batch);
     context_.first_row = report.samples + batch.first_row;
@@ -112,6 +116,7 @@ StepReport Trainer::step(data::Batch& batch) {
     loss.backward(Tensor::full({}, weight * scale_.value(), loss.value().dtype(), device_), listener);
     if (batch.size() > 0) report.loss += weight * loss.value().item();
   }
+  constant.reset();
   requests_ = signals::take();
   gradient_sum_.finish(report.loss, requests_);
   stopped_ = stopped_ || requests_.stop != 0;

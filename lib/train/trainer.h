@@ -98,6 +98,7 @@ class Trainer {
   GradientSum gradient_sum_;
   Tensor control_;  // ops::Control
   LossScale scale_;
+  std::vector<Storage> weights_;  // what is constant over the micro-batches of a step
   std::vector<std::unique_ptr<Hook>> hooks_;
   int64_t step_ = 0, epoch_ = 0;
   int64_t position_ = 0;  // samples of the epoch's order that have been used

@@ -240,15 +240,21 @@ TEST_CASE("plan: the memory of a step is what it takes") {
 }
 
 TEST_CASE("plan: the memory of a run is what it takes") {
-  const TempFolder folder;
-  const Words words{"--cfg",    TESTS_DIR "/../configs/digits/resnet18.yaml",
-                    "--output", folder.path().string(),
-                    "--opts",   "THREADS",
-                    "1",        "TRAIN.MAX_STEPS",
-                    "2",        "DATA.NUM_WORKERS",
-                    "2"};
-  const double planned = bytes_of(succeed(dry(words)).out, "the run");
-  CHECK(planned == Approx(watched_peak(words)).epsilon(0.15));
+  // With several micro-batches, and in an evaluation of several batches, kernels keep their copies of the weights.
+  for (const std::string steps : {"1", "4"}) {
+    INFO("ACCUMULATION_STEPS " << steps);
+    const TempFolder folder;
+    const Words words{"--cfg",    TESTS_DIR "/../configs/digits/resnet18.yaml",
+                      "--output", folder.path().string(),
+                      "--opts",   "THREADS",
+                      "1",        "TRAIN.MAX_STEPS",
+                      "2",        "DATA.NUM_WORKERS",
+                      "2",        "TRAIN.ACCUMULATION_STEPS",
+                      steps};
+    const std::string plan = succeed(dry(words)).out;
+    CHECK((plan.find("weights in kernels' layouts") != plan.npos) == (steps != "1"));
+    CHECK(bytes_of(plan, "the run") == Approx(watched_peak(words)).epsilon(0.15));
+  }
 }
 
 TEST_CASE("plan: --dry-run itself takes a fraction of the memory, and of the time") {

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "lib/backend/cpu/onednn.h"
+#include "lib/tensor/constant_weights.h"
 
 namespace trainer::cpu {
 
@@ -20,12 +21,19 @@ class Packing {
     if (!reorder_) reorder_ = make_reorder(from_, to_);
     reorder_->run({from, to});
   }
+  /// The same for all that convert between these two layouts, whatever primitive they are for.
+  Derivation derivation() {
+    if (!number_) number_ = number_of(from_, to_);
+    return {.name = "oneDNN", .numbers = {*number_}};
+  }
 
  private:
+  static int64_t number_of(const dnnl::memory::desc& from, const dnnl::memory::desc& to);
   dnnl::memory::desc from_, to_;
   size_t bytes_;
   bool needed_;
   std::optional<Primitive> reorder_;
+  std::optional<int64_t> number_;
 };
 
 /// Weights in a primitive's layout: a copy in `storage`, or the tensor itself.
@@ -35,8 +43,8 @@ struct PackedWeights {
 };
 inline PackedWeights pack(const Tensor& w, Packing& packing) {
   if (!packing.needed()) return {{}, w.raw()};
-  Storage s = packing.buffer();
-  packing.run(w.raw(), s.data());
+  Storage s = ConstantWeights::derived(w, packing.derivation(), packing.bytes(),
+                                       [&](std::byte* to) { packing.run(w.raw(), to); });
   const void* data = s.data();
   return {std::move(s), data};
 }

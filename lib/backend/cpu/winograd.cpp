@@ -4,6 +4,7 @@
 #include "lib/backend/cpu/any_float.h"
 #include "lib/backend/cpu/onednn.h"
 #include "lib/backend/cpu/winograd_parts.h"
+#include "lib/tensor/constant_weights.h"
 
 namespace trainer::cpu {
 namespace {
@@ -18,7 +19,7 @@ namespace {
 /// y = x * w (+ bias), or the gradient of the data, where y stands for dx and x for dy.
 struct Convolution {
   Map x;
-  Filters w;
+  const Tensor& w;
   bool forward;
   const float* bias;
   Map y;
@@ -32,10 +33,25 @@ struct Convolution {
   Range in(int64_t block) const { return range(block, block_width, x.channels); }
   Range out(int64_t panel) const { return range(panel, width, y.channels); }
 
-  Matrices transformed_filters(int64_t panel, int64_t block, float* memory) const {
-    const Matrices u{memory, in(block).size(), width};
-    transform_filters(w, forward, in(block), out(panel), u);
-    return u;
+  void transform(const Filters& f, int64_t panel, int64_t block, float* memory) const {
+    transform_filters(f, forward, in(block), out(panel), {memory, in(block).size(), width});
+  }
+  /// All transformed filters, u_floats for each block of each panel.
+  Storage transformed_filters() const {
+    const int64_t count = panels * blocks;
+    const Derivation how{.name = "winograd", .numbers = {forward, w.size(0), w.size(3), width}};
+    const auto bytes = sizeof(float) * static_cast<size_t>(count * u_floats);
+    return ConstantWeights::derived(w, how, bytes, [&](std::byte* memory) {
+      const Converted<const Tensor&> f32(w, f32_alone);
+      const Filters f = filters(f32.value);
+      auto* u = reinterpret_cast<float*>(memory);
+      in_parts(count, std::min(n_threads, count), [&](int64_t, int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) transform(f, i / blocks, i % blocks, u + i * u_floats);
+      });
+    });
+  }
+  float* of_block(const Storage& transformed, int64_t panel, int64_t block) const {
+    return reinterpret_cast<float*>(transformed.data()) + (panel * blocks + block) * u_floats;
   }
 
   /// A panel of y from transformed windows of tiles from `first` on; filters(block) gives right factors.
@@ -64,14 +80,12 @@ struct Convolution {
     const int64_t rows = chunks_of(per_thread, chunks_of(per_thread, rows_at_once()));
     const int64_t v_floats = Matrices::floats(rows, block_width, x.channels),
                   m_floats = group_floats(rows, width);
-    const int64_t n_zeros = up(x.channels, line), filters = panels * blocks;
-    Scratch scratch(n_zeros + filters * u_floats + n_threads * (v_floats + m_floats));
+    const int64_t n_zeros = up(x.channels, line);
+    Scratch scratch(n_zeros + n_threads * (v_floats + m_floats));
     const float* zeros = scratch.zeros(n_zeros);
-    float *u = scratch.take(filters * u_floats), *own = scratch.take(n_threads * (v_floats + m_floats));
+    float* own = scratch.take(n_threads * (v_floats + m_floats));
+    const Storage transformed = transformed_filters();
 
-    in_parts(filters, std::min(n_threads, filters), [&](int64_t, int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) transformed_filters(i / blocks, i % blocks, u + i * u_floats);
-    });
     in_parts(tiles, n_threads, [&](int64_t part, int64_t begin, int64_t end) {
       float* memory = own + part * (v_floats + m_floats);
       for (int64_t first = begin; first < end; first += rows) {
@@ -80,7 +94,7 @@ struct Convolution {
         transform_input(x, zeros, first, count, v, 0);
         for (int64_t p = 0; p < panels; ++p) {
           compute(p, first, v, m, [&](int64_t b) {
-            return Matrices{u + (p * blocks + b) * u_floats, in(b).size(), width};
+            return Matrices{of_block(transformed, p, b), in(b).size(), width};
           });
         }
       }
@@ -88,7 +102,7 @@ struct Convolution {
   }
 
   /// Each thread takes its channels of y through all tiles: transformed filters, which are larger than
-  /// everything else, never leave its cache.
+  /// everything else, never leave its cache. Where they are kept for the next call that reads them instead.
   void run_by_panels() const {
     const int64_t v_floats = Matrices::floats(tiles, block_width, x.channels),
                   m_floats = group_floats(tiles, width);
@@ -97,6 +111,9 @@ struct Convolution {
     const float* zeros = scratch.zeros(n_zeros);
     const Matrices v{scratch.take(v_floats), tiles, block_width};
     float* own = scratch.take(parts * (u_floats + m_floats));
+    const Storage kept = ConstantWeights::keeps(w) ? transformed_filters() : Storage();
+    const Converted<const Tensor&> f32(kept ? Tensor() : w, f32_alone);
+    if (!kept) ConstantWeights::count_copy();
 
     in_parts(tiles, n_threads, [&](int64_t, int64_t begin, int64_t end) {
       transform_input(x, zeros, begin, end - begin, v, begin);
@@ -104,8 +121,12 @@ struct Convolution {
     in_parts(panels, parts, [&](int64_t part, int64_t begin, int64_t end) {
       float* memory = own + part * (u_floats + m_floats);
       const Matrices m{memory + u_floats, tiles, width};
-      for (int64_t p = begin; p < end; ++p)
-        compute(p, 0, v, m, [&](int64_t b) { return transformed_filters(p, b, memory); });
+      for (int64_t p = begin; p < end; ++p) {
+        compute(p, 0, v, m, [&](int64_t b) {
+          if (!kept) transform(filters(f32.value), p, b, memory);
+          return Matrices{kept ? of_block(kept, p, b) : memory, in(b).size(), width};
+        });
+      }
     });
   }
 
@@ -167,9 +188,9 @@ bool wanted_backward_weight(const Tensor& dy, const Tensor& dw, const ops::Conv2
 
 void forward(const Tensor& x, const Tensor& w, const Tensor& bias, const ops::Conv2dArgs& args, Tensor& y) {
   const Shape& s = y.shape();
-  const Converted<const Tensor&> weights(w, f32_alone), offsets(bias, f32_alone);
+  const Converted<const Tensor&> offsets(bias, f32_alone);
   Convolution{.x = cut(x, s, args.padding),
-              .w = filters(weights.value),
+              .w = w,
               .forward = true,
               .bias = floats(ops::Conv2d::name, offsets.value),
               .y = cut(y, s),
@@ -179,9 +200,8 @@ void forward(const Tensor& x, const Tensor& w, const Tensor& bias, const ops::Co
 
 void backward_data(const Tensor& dy, const Tensor& w, const ops::Conv2dArgs& args, Tensor& dx) {
   const Shape& s = dx.shape();
-  const Converted<const Tensor&> weights(w, f32_alone);
   Convolution{.x = cut(dy, s, {2 - args.padding.h, 2 - args.padding.w}),
-              .w = filters(weights.value),
+              .w = w,
               .forward = false,
               .bias = nullptr,
               .y = cut(dx, s),
