@@ -1,5 +1,5 @@
-// Gradients of weights from unfolded maps: of more than is unfolded at once, and which are computed so. (tests/ops
-// compares all cases with ref.)
+// Convolutions and gradients of weights from unfolded maps: of more than is unfolded at once, and which are computed so.
+// (tests/ops compares all cases with ref.)
 #include "lib/backend/cpu/unfolded.h"
 
 #include <cmath>
@@ -81,8 +81,41 @@ TEST_CASE("gradients of weights come from unfolded maps where that is faster", "
   CHECK_FALSE(wanted({16, 28, 28, 128}, {128, 3, 3, 128}, {.padding = 1}));             // no stride
   CHECK_FALSE(wanted({16, 28, 28, 128}, {128, 1, 1, 128}, {.stride = 2}));              // one pixel
   CHECK_FALSE(wanted({16, 28, 28, 128}, {128, 3, 3, 64}, {.stride = 2, .padding = 1, .groups = 2}));
+  CHECK(wanted({16, 14, 14, 192}, {192, 16, 16, 3}, {.stride = 16}));
+  CHECK_FALSE(wanted({16, 56, 56, 96}, {96, 4, 4, 3}, {.stride = 4}));  // few outputs
   const WithUnfolded off(OwnLoops::off);
   CHECK_FALSE(wanted({16, 7, 7, 512}, {512, 3, 3, 512}, strided));
+}
+
+TEST_CASE("embeddings of patches are computed from unfolded maps", "[unfolded]") {
+  const auto wanted = [](const Shape& y, const Shape& w, const ops::Conv2dArgs& args,
+                         DType dtype = DType::f32) {
+    return unfolded::wanted_forward(Tensor::empty(y, dtype), Tensor::empty(w, dtype), args);
+  };
+  CHECK(wanted({16, 14, 14, 192}, {192, 16, 16, 3}, {.stride = 16}));
+  CHECK(wanted({16, 14, 14, 192}, {192, 16, 16, 3}, {.stride = 16}, DType::bf16) == !has_amx());
+  CHECK(wanted({64, 8, 8, 192}, {192, 4, 4, 3}, {.stride = 4}));
+  CHECK_FALSE(wanted({16, 56, 56, 96}, {96, 4, 4, 3}, {.stride = 4}));
+  CHECK_FALSE(wanted({16, 28, 28, 192}, {192, 2, 2, 96}, {.stride = 2}));               // many channels
+  CHECK_FALSE(wanted({16, 112, 112, 64}, {64, 7, 7, 3}, {.stride = 2, .padding = 3}));  // filters overlap
+  CHECK_FALSE(wanted({16, 14, 14, 192}, {192, 16, 16, 3}, {.stride = 16, .padding = 1}));
+  const WithUnfolded off(OwnLoops::off);
+  CHECK_FALSE(wanted({16, 14, 14, 192}, {192, 16, 16, 3}, {.stride = 16}));
+}
+
+/// Of nine samples, of which seven are unfolded at a time.
+TEST_CASE("a convolution of maps that are unfolded in several parts", "[unfolded]") {
+  const ops::Conv2dArgs args{.stride = 4};
+  const Tensor x = normal({9, 444, 448, 3}, 1), w = normal({40, 4, 4, 3}, 2), bias = normal({40}, 3);
+  const auto compute = [&](OwnLoops where) {
+    const WithUnfolded with(where);
+    return ops::conv2d(x, w, bias, args);
+  };
+  const Tensor expected = compute(OwnLoops::off), got = compute(OwnLoops::always);
+  double worst = 0;
+  for (int64_t e = 0; e < got.numel(); ++e)
+    worst = std::max(worst, std::abs(double{got.data<float>()[e]} - expected.data<float>()[e]));
+  CHECK(worst < 48 * 1e-6);  // sums of 48 products of about 1
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 // from the layout that the primitive prefers, which is worth it for all but the smallest maps: with plain
 // weights oneDNN falls back to im2col + GEMM at half the speed. Where that is faster, 3x3 convolutions go to
 // winograd.h, those with a filter per channel to depthwise.h, and those of single pixels are products of
-// matrices, as gradients of weights of strided filters can be (unfolded.h).
+// matrices, as those of patches and gradients of weights of strided filters can be (unfolded.h).
 #include "lib/ops/conv.h"
 
 #include "lib/backend/cpu/any_float.h"
@@ -207,6 +207,7 @@ void forward(const Tensor& x, const Tensor& w, const Tensor& bias, const ops::Co
   }
   if (depthwise::wanted_forward(x, w, args)) return depthwise::forward(x, w, bias, args, y);
   if (winograd::wanted(y, w, args)) return winograd::forward(x, w, bias, args, y);
+  if (unfolded::wanted_forward(y, w, args)) return unfolded::forward(x, w, bias, args, y);
   const Problem p{x.shape(), w.shape(), y.shape(), args, bias.defined(), x.dtype()};
   const Pieces pieces(p.x[0], p.flops());
   const ThreadScope scope(pieces.threads());

@@ -28,18 +28,17 @@ struct Both {
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE Both<V> exact(D d, V x) {
   const auto one = hn::Set(d, 1.0F);
-  const auto z = hn::Mul(hn::Abs(x), hn::Set(d, 0.70710678F));
-  const auto t = hn::Div(one, hn::MulAdd(hn::Set(d, 0.33F), z, one));
-  auto p = hn::Set(d, -0.135344528F);
-  p = hn::MulAdd(p, t, hn::Set(d, 0.460232471F));
-  p = hn::MulAdd(p, t, hn::Set(d, -0.351142009F));
-  p = hn::MulAdd(p, t, hn::Set(d, 0.408493164F));
-  p = hn::MulAdd(p, t, hn::Set(d, 0.0472241373F));
-  p = hn::MulAdd(p, t, hn::Set(d, 0.201222863F));
-  p = hn::MulAdd(p, t, hn::Set(d, 0.182956102F));
-  p = hn::MulAdd(p, t, hn::Set(d, 0.186357793F));
-  const auto exponential = exp(d, hn::Neg(hn::Mul(z, z)));
-  const auto tail = hn::Mul(hn::Mul(hn::Set(d, 0.5F), hn::Mul(p, t)), exponential);  // Phi(-|x|)
+  const auto t = hn::Div(one, hn::MulAdd(hn::Abs(x), hn::Set(d, 0.33F * 0.70710678F), one));
+  auto p = hn::Set(d, -0.135344528F / 2);
+  p = hn::MulAdd(p, t, hn::Set(d, 0.460232471F / 2));
+  p = hn::MulAdd(p, t, hn::Set(d, -0.351142009F / 2));
+  p = hn::MulAdd(p, t, hn::Set(d, 0.408493164F / 2));
+  p = hn::MulAdd(p, t, hn::Set(d, 0.0472241373F / 2));
+  p = hn::MulAdd(p, t, hn::Set(d, 0.201222863F / 2));
+  p = hn::MulAdd(p, t, hn::Set(d, 0.182956102F / 2));
+  p = hn::MulAdd(p, t, hn::Set(d, 0.186357793F / 2));
+  const auto exponential = exp_minus_half(d, hn::Mul(x, x));
+  const auto tail = hn::Mul(hn::Mul(t, exponential), p);  // Phi(-|x|)
   const auto phi = hn::IfThenElse(hn::Lt(x, hn::Zero(d)), tail, hn::Sub(one, tail));
   const auto density = hn::Mul(exponential, hn::Set(d, 0.398942280F));
   return {hn::Mul(x, phi), hn::MulAdd(x, density, phi)};
@@ -73,25 +72,22 @@ void forward(const Elements& x, GeluForm form, const Elements& y, const Elements
   with_form(form, [&](auto f) HWY_ATTR {
     with_element(x.dtype, [&]<class T>(T) HWY_ATTR {
       if (!slope) {
-        for_vectors(begin, end, [&](auto d, int64_t i) HWY_ATTR {
-          store(f(d, load(d, x.as<T>() + i)).value, d, y.as<T>() + i);
-        });
-        return;
+        const auto value = [&](auto d, auto v) HWY_ATTR { return std::array{f(d, v).value}; };
+        return map(begin, end, value, std::array{y.as<T>()}, x.as<const T>());
       }
-      for_vectors(begin, end, [&](auto d, int64_t i) HWY_ATTR {
-        const auto both = f(d, load(d, x.as<T>() + i));
-        store(both.value, d, y.as<T>() + i);
-        store(both.slope, d, slope.as<T>() + i);
-      });
+      const auto both = [&](auto d, auto v) HWY_ATTR {
+        const auto r = f(d, v);
+        return std::array{r.value, r.slope};
+      };
+      map(begin, end, both, std::array{y.as<T>(), slope.as<T>()}, x.as<const T>());
     });
   });
 }
 
 void multiply(const Elements& a, const Elements& b, const Elements& c, int64_t begin, int64_t end) {
   with_element(a.dtype, [&]<class T>(T) HWY_ATTR {
-    for_vectors(begin, end, [&](auto d, int64_t i) HWY_ATTR {
-      store(hn::Mul(load(d, a.as<T>() + i), load(d, b.as<T>() + i)), d, c.as<T>() + i);
-    });
+    const auto product = [](auto, auto u, auto v) HWY_ATTR { return std::array{hn::Mul(u, v)}; };
+    map(begin, end, product, std::array{c.as<T>()}, a.as<const T>(), b.as<const T>());
   });
 }
 

@@ -24,6 +24,7 @@
 #define TRAINER_CPU_SIMD_H
 #endif
 
+#include <array>
 #include <cstdint>
 #include <type_traits>
 
@@ -86,6 +87,41 @@ HWY_INLINE auto to_bf16(hn::Vec<D> v, D d) {
 template <class D>
 HWY_INLINE void store(hn::Vec<D> v, D d, bf16* p) {
   hn::StoreU(to_bf16(v, d), hn::Rebind<uint16_t, D>(), reinterpret_cast<uint16_t*>(p));
+}
+
+/// For every i in [begin, end), out[0][i], out[1][i] ... = f(d, vectors of in[i]...), an array of vectors computed by arithmetic
+/// alone. Where memory holds bf16 the vectors are of even and of odd elements: to take these apart and put them
+/// together again takes half the instructions that vectors of neighbours take.
+template <class T, size_t kOutputs, class F, class... In>
+HWY_INLINE void map(int64_t begin, int64_t end, const F& f, const std::array<T*, kOutputs>& out,
+                    const In*... in) {
+  static_assert((std::is_same_v<In, T> && ...));
+  if constexpr (std::is_same_v<T, bf16>) {
+    const Full d;
+    const hn::RebindToUnsigned<Full> words;
+    const auto upper = hn::Set(words, 0xFFFF0000U), half = hn::Set(words, 0x7FFF), one = hn::Set(words, 1);
+    const auto pairs = [&](const bf16* p) HWY_ATTR {
+      return hn::LoadU(words, reinterpret_cast<const uint32_t*>(p + begin));
+    };
+    // As round_to_bf16(), but for NaN: those of f come from bf16 and have nothing in the bits that are rounded.
+    const auto rounded = [&](auto v) HWY_ATTR {
+      const auto u = hn::BitCast(words, v);
+      return hn::Add(hn::Add(u, half), hn::And(hn::ShiftRight<16>(u), one));
+    };
+    const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+    for (; begin + 2 * lanes <= end; begin += 2 * lanes) {
+      const auto even = f(d, hn::BitCast(d, hn::ShiftLeft<16>(pairs(in)))...);
+      const auto odd = f(d, hn::BitCast(d, hn::And(pairs(in), upper))...);
+      for (size_t o = 0; o < kOutputs; ++o) {
+        hn::StoreU(hn::Or(hn::ShiftRight<16>(rounded(even[o])), hn::And(rounded(odd[o]), upper)), words,
+                   reinterpret_cast<uint32_t*>(out[o] + begin));
+      }
+    }
+  }
+  for_vectors(begin, end, [&](auto d, int64_t i) HWY_ATTR {
+    const auto results = f(d, load(d, in + i)...);
+    for (size_t o = 0; o < kOutputs; ++o) store(results[o], d, out[o] + i);
+  });
 }
 
 /// As store(), past the caches if kPast: for what is read again only when they have long forgotten it. p has
