@@ -83,18 +83,18 @@ struct Windows {
 struct WindowAttention {
   static constexpr std::string_view name = "window_attention";
   using Fn = void(const Tensor& qkv, const Tensor& bias, const WindowAttentionArgs&, Tensor& y, Tensor& lse);
-  static double flops(const Tensor& qkv, const Tensor&, const WindowAttentionArgs& args, const Tensor&,
+  static double flops(const Tensor&, const Tensor&, const WindowAttentionArgs& args, const Tensor& y,
                       const Tensor&) {
-    return attention_flops(qkv, args.window.h * args.window.w, 2);
+    return attention_flops(y, args.window.h * args.window.w, 2);
   }
 };
 struct WindowAttentionBackward {
   static constexpr std::string_view name = "window_attention_backward";
   using Fn = void(const Tensor& dy, const Tensor& qkv, const Tensor& bias, const WindowAttentionArgs&,
                   const Tensor& y, const Tensor& lse, Tensor& dqkv, Tensor& dbias);
-  static double flops(const Tensor&, const Tensor& qkv, const Tensor&, const WindowAttentionArgs& args,
+  static double flops(const Tensor& dy, const Tensor&, const Tensor&, const WindowAttentionArgs& args,
                       const Tensor&, const Tensor&, const Tensor&, const Tensor&) {
-    return attention_flops(qkv, args.window.h * args.window.w, 5);
+    return attention_flops(dy, args.window.h * args.window.w, 5);
   }
 };
 
