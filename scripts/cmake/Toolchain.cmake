@@ -40,7 +40,10 @@ if(TRAINER_SANITIZE)
   list(APPEND flags -fsanitize=${TRAINER_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${TRAINER_SANITIZE})
   # For tests that replace or measure what the sanitizers do as well, or use libraries that are not compiled with them.
-  add_compile_definitions(TRAINER_SANITIZED $<$<STREQUAL:${TRAINER_SANITIZE},thread>:TRAINER_SANITIZED_THREADS>)
+  add_compile_definitions(TRAINER_SANITIZED)
+  if(TRAINER_SANITIZE STREQUAL "thread")
+    add_compile_definitions(TRAINER_SANITIZED_THREADS)
+  endif()
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     list(APPEND flags -Wno-maybe-uninitialized)   # gcc's checks see the sanitizers' branches: false alarms in <regex>
     list(APPEND flags -Wno-tsan)   # fences are not modelled; what ours order (lib/base/board.cpp) is atomic throughout
