@@ -74,7 +74,7 @@ class Block final : public Module {
   }
 
   /// x = x + attn(norm1(x)), x = x + mlp(norm2(x)). With `class_token_alone` the result has the first token
-  /// only: where nothing reads the others, they need neither attend nor be projected, nor an MLP.
+  /// only: where nothing reads the others, they are keys and values alone, without projection and MLP.
   Stream advance(const Stream& in, bool class_token_alone = false) {
     Var x = in.x, h;
     if (in.branch.defined()) {

@@ -10,7 +10,7 @@
 //   head.end_backward(q, dy, dk, dv);
 //
 // Matrices have a row of `width` elements for each query (q, y and their gradients) or token (k, v and theirs), dbias
-// `length` elements for each query.
+// `length` elements for each query; lse is a number for each query, which forward() writes.
 #pragma once
 
 #include "lib/backend/cpu/attention_loops.h"

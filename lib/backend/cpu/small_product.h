@@ -49,6 +49,7 @@ bool has_bf16_products();
 
 /// Between matrices of one dtype.
 void copy_rows(const ElementRows& from, int64_t rows, const ElementRows& to);
+/// Writes zeros.
 void clear_rows(const ElementRows&, int64_t rows);
 /// Writes rows of an f32 matrix. Row r is multiplied by factors[r] if there are factors.
 void write_rows(const float* from, int64_t stride, const float* factors, int64_t rows, const ElementRows& to);
