@@ -2,33 +2,24 @@
 // for each direction.
 #include "lib/tensor/constant_weights.h"
 
-#include <cstring>
 #include <optional>
 #include <thread>
 
 #include "lib/backend/cpu/winograd.h"
-#include "lib/base/rng.h"
 #include "lib/ops/conv.h"
 #include "lib/ops/matmul.h"
+#include "tests/backend_cpu/tensors.h"
 #include "tests/backend_cpu/with_threads.h"
 #include "tests/catch.h"
 
 namespace trainer::cpu {
 namespace {
 
-Tensor normal(const Shape& shape, DType type, uint64_t purpose) {
-  Tensor t = Tensor::empty(shape);
-  const Rng rng(purpose);
-  uint64_t i = 0;
-  for (float& v : t.span<float>()) v = rng.normal(0, i++);
-  return t.to(type);
-}
-
 /// y and dx of a layer [O, K, K, I] or [O, I], over x of some batches.
-std::vector<Tensor> compute(const Tensor& w, const std::vector<Shape>& batches) {
-  std::vector<Tensor> results;
+Tensors compute(const Tensor& w, const std::vector<Shape>& batches) {
+  Tensors results;
   for (const Shape& shape : batches) {
-    const Tensor x = normal(shape, w.dtype(), 1);
+    const Tensor x = normal(shape, 1, w.dtype());
     Tensor dx = Tensor::empty_like(x);
     if (w.rank() == 2) {
       results.push_back(ops::linear(x, w, {}));
@@ -41,12 +32,6 @@ std::vector<Tensor> compute(const Tensor& w, const std::vector<Shape>& batches) 
     results.push_back(dx);
   }
   return results;
-}
-
-bool same_bits(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
-  return std::ranges::equal(a, b, [](const Tensor& x, const Tensor& y) {
-    return x.shape() == y.shape() && std::memcmp(x.raw(), y.raw(), x.bytes()) == 0;
-  });
 }
 
 struct Layer {
@@ -73,7 +58,7 @@ TEST_CASE("kept weights change no bit of a layer", "[constant_weights]") {
     for (const Layer& layer : layers()) {
       for (const DType type : {DType::f32, DType::bf16, DType::f16}) {
         INFO(layer.w.str() << ", " << name_of(type) << (fixed ? ", deterministic" : ""));
-        Tensor w = normal(layer.w, type, 2);
+        Tensor w = normal(layer.w, 2, type);
         const auto expected = compute(w, layer.batches);
         const Storage memory[] = {w.storage()};
         {
@@ -81,7 +66,7 @@ TEST_CASE("kept weights change no bit of a layer", "[constant_weights]") {
           CHECK(same_bits(compute(w, layer.batches), expected));
           CHECK(same_bits(compute(w, layer.batches), expected));
         }
-        w.copy_from(normal(layer.w, type, 3));
+        w.copy_from(normal(layer.w, 3, type));
         const auto changed = compute(w, layer.batches);
         CHECK_FALSE(same_bits(changed, expected));
         const ConstantWeights constant(memory);
@@ -97,7 +82,7 @@ TEST_CASE("a weight is copied once for each direction, whatever the batch", "[co
   for (const Layer& layer : layers()) {
     INFO(layer.w.str());
     const bool winograd = layer.w.rank() == 4 && layer.w[1] == 3;
-    const Tensor w = normal(layer.w, DType::f32, 2);
+    const Tensor w = normal(layer.w, 2);
     const Storage memory[] = {w.storage()};
     const auto copies = [&](const std::vector<Shape>& batches) {
       const int64_t before = ConstantWeights::copies_made();
@@ -118,7 +103,7 @@ TEST_CASE("a weight is copied once for each direction, whatever the batch", "[co
 
 TEST_CASE("a scope that threads have to themselves", "[constant_weights]") {
   const Layer layer = layers().front();
-  const Tensor w = normal(layer.w, DType::f32, 2);
+  const Tensor w = normal(layer.w, 2);
   const Storage memory[] = {w.storage()};
   const auto expected = compute(w, layer.batches);
   std::vector<int> differences(3, 0);

@@ -3,12 +3,11 @@
 #include "lib/backend/cpu/depthwise.h"
 
 #include <cmath>
-#include <cstring>
 #include <thread>
 #include <vector>
 
-#include "lib/base/rng.h"
 #include "tests/backend_cpu/instruction_sets.h"
+#include "tests/backend_cpu/tensors.h"
 #include "tests/backend_cpu/with_threads.h"
 #include "tests/catch.h"
 
@@ -21,14 +20,6 @@ class WithDepthwise {
   ~WithDepthwise() { set_depthwise(OwnLoops::fast); }
 };
 
-Tensor normal(const Shape& shape, uint64_t purpose, DType dtype) {
-  Tensor t = Tensor::empty(shape);
-  const Rng rng(purpose);
-  uint64_t i = 0;
-  for (float& v : t.span<float>()) v = rng.normal(0, i++);
-  return t.to(dtype);
-}
-
 struct Problem {
   Shape x;
   int64_t kernel;
@@ -38,8 +29,6 @@ struct Problem {
   ops::Conv2dArgs args() const { return {.stride = stride, .padding = padding, .groups = x[3]}; }
   Shape w() const { return {x[3], kernel, kernel, 1}; }
 };
-
-using Tensors = std::vector<Tensor>;
 
 /// x, w, bias, dy.
 Tensors inputs(const Problem& p) {
@@ -73,13 +62,6 @@ double distance(const Tensor& got, const Tensor& expected) {
     squares += e * e;
   }
   return largest / std::sqrt(squares / static_cast<double>(b.numel()));
-}
-
-bool same_bits(const Tensors& a, const Tensors& b) {
-  for (size_t i = 0; i < a.size(); ++i) {
-    if (std::memcmp(a[i].raw(), b[i].raw(), a[i].bytes()) != 0) return false;
-  }
-  return true;
 }
 
 /// Several chunks of rows, several parts of the channels, a last vector that overlaps.

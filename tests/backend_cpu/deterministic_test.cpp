@@ -1,37 +1,19 @@
 // Deterministic mode: oneDNN's work in pieces. tests/ops runs all cases of all ops in it; here are sizes of
 // real layers, and what must not change.
 #include <cmath>
-#include <cstring>
 #include <functional>
 #include <thread>
 
 #include "lib/backend/cpu/pieces.h"
 #include "lib/backend/cpu/winograd.h"
-#include "lib/base/rng.h"
 #include "lib/ops/conv.h"
 #include "lib/ops/matmul.h"
+#include "tests/backend_cpu/tensors.h"
 #include "tests/backend_cpu/with_threads.h"
 #include "tests/catch.h"
 
 namespace trainer::cpu {
 namespace {
-
-using Tensors = std::vector<Tensor>;
-
-Tensor normal(const Shape& shape, DType type, uint64_t purpose) {
-  Tensor t = Tensor::empty(shape);
-  const Rng rng(purpose);
-  uint64_t i = 0;
-  for (float& v : t.span<float>()) v = rng.normal(0, i++);
-  return t.to(type);
-}
-
-bool same_bits(const Tensor& a, const Tensor& b) {
-  return a.shape() == b.shape() && a.dtype() == b.dtype() && std::memcmp(a.raw(), b.raw(), a.bytes()) == 0;
-}
-bool same_bits(const Tensors& a, const Tensors& b) {
-  return std::ranges::equal(a, b, [](const Tensor& x, const Tensor& y) { return same_bits(x, y); });
-}
 
 /// The largest difference relative to the root mean square.
 double distance(const Tensor& a, const Tensor& b) {
@@ -52,9 +34,9 @@ struct Layer {
 /// Forward, and all gradients.
 Layer conv(const Shape& x, int64_t out, int64_t kernel, const ops::Conv2dArgs& args) {
   return {fmt::format("conv2d of {} to {}, {}x{}", x, out, kernel, kernel), [=](DType type, DType gradients) {
-            const Tensor in = normal(x, type, 1), bias = normal({out}, DType::f32, 3),
-                         w = normal({out, kernel, kernel, x[3] / args.groups}, type, 2);
-            const Tensor y = ops::conv2d(in, w, bias, args), dy = normal(y.shape(), type, 4);
+            const Tensor in = normal(x, 1, type), bias = normal({out}, 3),
+                         w = normal({out, kernel, kernel, x[3] / args.groups}, 2, type);
+            const Tensor y = ops::conv2d(in, w, bias, args), dy = normal(y.shape(), 4, type);
             Tensor dx = Tensor::empty(x, type), dw = Tensor::empty(w.shape(), gradients),
                    dbias = Tensor::empty({out}, gradients);
             ops::conv2d_backward_data(dy, w, args, dx);
@@ -65,8 +47,8 @@ Layer conv(const Shape& x, int64_t out, int64_t kernel, const ops::Conv2dArgs& a
 
 Layer linear(int64_t rows, int64_t in, int64_t out) {
   return {fmt::format("linear of {} rows, {} to {}", rows, in, out), [=](DType type, DType gradients) {
-            const Tensor x = normal({rows, in}, type, 1), w = normal({out, in}, type, 2),
-                         bias = normal({out}, DType::f32, 3), dy = normal({rows, out}, type, 4);
+            const Tensor x = normal({rows, in}, 1, type), w = normal({out, in}, 2, type),
+                         bias = normal({out}, 3), dy = normal({rows, out}, 4, type);
             const Tensor y = ops::linear(x, w, bias);
             Tensor dx = Tensor::empty(x.shape(), type), dw = Tensor::empty(w.shape(), gradients),
                    dbias = Tensor::empty({out}, gradients);

@@ -3,10 +3,9 @@
 #include "lib/backend/cpu/unfolded.h"
 
 #include <cmath>
-#include <cstring>
 
 #include "lib/backend/cpu/onednn.h"
-#include "lib/base/rng.h"
+#include "tests/backend_cpu/tensors.h"
 #include "tests/backend_cpu/with_threads.h"
 #include "tests/catch.h"
 
@@ -19,16 +18,8 @@ class WithUnfolded {
   ~WithUnfolded() { set_unfolded(OwnLoops::fast); }
 };
 
-Tensor normal(const Shape& shape, uint64_t purpose, DType dtype = DType::f32) {
-  Tensor t = Tensor::empty(shape);
-  const Rng rng(purpose);
-  uint64_t i = 0;
-  for (float& v : t.span<float>()) v = rng.normal(0, i++);
-  return t.to(dtype);
-}
-
 /// dw and dbias of seven samples, of which three are unfolded at a time in f32 and six in bf16.
-std::vector<Tensor> compute(DType dtype) {
+Tensors compute(DType dtype) {
   const ops::Conv2dArgs args{.stride = 2, .padding = 1};
   const Tensor x = normal({7, 66, 65, 128}, 1, dtype), dy = normal({7, 33, 33, 40}, 2, dtype);
   Tensor dw = Tensor::empty({40, 3, 3, 128}), dbias = Tensor::empty({40});
@@ -36,18 +27,16 @@ std::vector<Tensor> compute(DType dtype) {
   return {dw, dbias};
 }
 
-bool same_bits(const Tensor& a, const Tensor& b) { return std::memcmp(a.raw(), b.raw(), a.bytes()) == 0; }
-
 TEST_CASE("gradients of weights from maps that are unfolded in several parts", "[unfolded]") {
   for (const DType dtype : {DType::f32, DType::bf16}) {
     INFO(name_of(dtype));
-    std::vector<Tensor> expected;
+    Tensors expected;
     {
       const WithUnfolded off(OwnLoops::off);
       expected = compute(dtype);
     }
     const WithUnfolded on(OwnLoops::always);
-    const std::vector<Tensor> got = compute(dtype);
+    const Tensors got = compute(dtype);
     for (size_t i = 0; i < got.size(); ++i) {
       double worst = 0, squares = 0;
       for (int64_t e = 0; e < got[i].numel(); ++e) {
@@ -61,7 +50,7 @@ TEST_CASE("gradients of weights from maps that are unfolded in several parts", "
 
     compute(dtype);
     const int64_t growths = pool_statistics(Device{}).growths;
-    const std::vector<Tensor> again = compute(dtype);
+    const Tensors again = compute(dtype);
     CHECK(pool_statistics(Device{}).growths == growths);
     for (size_t i = 0; i < got.size(); ++i) CHECK(same_bits(again[i], got[i]));
   }

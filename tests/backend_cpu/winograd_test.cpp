@@ -4,12 +4,11 @@
 #include "lib/backend/cpu/onednn.h"
 
 #include <cmath>
-#include <cstring>
 #include <thread>
 #include <vector>
 
-#include "lib/base/rng.h"
 #include "tests/backend_cpu/instruction_sets.h"
+#include "tests/backend_cpu/tensors.h"
 #include "tests/backend_cpu/with_threads.h"
 #include "tests/catch.h"
 
@@ -22,14 +21,6 @@ class WithWinograd {
   ~WithWinograd() { set_winograd(OwnLoops::fast); }
 };
 
-Tensor normal(const Shape& shape, uint64_t purpose) {
-  Tensor t = Tensor::empty(shape);
-  const Rng rng(purpose);
-  uint64_t i = 0;
-  for (float& v : t.span<float>()) v = rng.normal(0, i++);
-  return t;
-}
-
 struct Problem {
   Shape x;
   int64_t out;
@@ -39,8 +30,6 @@ struct Problem {
   Shape w() const { return {out, 3, 3, x[3]}; }
   Shape y() const { return ops::conv2d_shape(x, w(), args); }
 };
-
-using Tensors = std::vector<Tensor>;
 
 Tensors inputs(const Problem& p) {
   return {normal(p.x, 1), normal(p.w(), 2), p.bias ? normal({p.out}, 3) : Tensor(), normal(p.y(), 4)};
@@ -79,13 +68,6 @@ Errors errors(const Tensor& got, const Tensor& expected) {
   }
   const double typical = std::sqrt(squares / static_cast<double>(got.numel()));
   return {std::sqrt(off / static_cast<double>(got.numel())) / typical, largest / typical};
-}
-
-bool same_bits(const Tensors& a, const Tensors& b) {
-  for (size_t i = 0; i < a.size(); ++i) {
-    if (a[i].defined() && std::memcmp(a[i].raw(), b[i].raw(), a[i].bytes()) != 0) return false;
-  }
-  return true;
 }
 
 /// Shapes that leave no edge out: of maps, tiles, blocks of 64 and panels of 8 to 32 channels.
